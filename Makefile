@@ -1,0 +1,56 @@
+# `make` alone lists what there is. Every target prepares what it needs; a second run installs nothing.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or later is needed; say which with make PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "error: no virtual environment could be made; on Debian and Ubuntu: apt install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	@echo "preparing $(VENV) (once, about half a minute)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: run
+run: $(INSTALLED) ## The main job in an embedded cluster, Ctrl-C ends it
+	@exec $(BIN)/python -m workqueue.testing.demo $(BIN)/kopf run -A operator/pods.py
+
+.PHONY: test
+test: $(INSTALLED) ## Everything that needs only PyPI
+	@$(BIN)/python -m pytest -m "not e2e" $(ARGS)
+
+.PHONY: e2e
+e2e: $(INSTALLED) ## On a real kube-apiserver and etcd (built from Go modules at first)
+	@$(BIN)/python -m tests.cluster.build
+	@$(BIN)/python -m pytest -m e2e $(ARGS)
+
+.PHONY: cluster
+cluster: $(INSTALLED) ## A real API server for you: prints its kubeconfig, runs until Ctrl-C
+	@exec $(BIN)/python -m tests.cluster
+
+.PHONY: lint
+lint: $(INSTALLED) ## ruff, mypy strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: bench
+bench: $(INSTALLED) ## Timings, printed and never asserted
+	@$(BIN)/python -m tests.bench
+
+.PHONY: lock
+lock: ## Renew requirements.lock from pyproject.toml
+	@uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+
+.PHONY: clean
+clean: ## Remove what the other targets made here (cached cluster binaries stay)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
