@@ -20,7 +20,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 
 .PHONY: run
 run: $(INSTALLED) ## The main job in an embedded cluster, Ctrl-C ends it
-	@exec $(BIN)/python -m workqueue.testing.demo $(BIN)/kopf run -A operator/pods.py
+	@WORKQUEUE_BIND_ADDRESS=$${WORKQUEUE_BIND_ADDRESS:-127.0.0.1:0} exec $(BIN)/python -m workqueue.testing.demo $(BIN)/kopf run -A operator/pods.py
 
 .PHONY: test
 test: $(INSTALLED) ## Everything that needs only PyPI

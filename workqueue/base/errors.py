@@ -27,3 +27,11 @@ class InvalidObject(WorkqueueError, ValueError):
 
 class ConfigurationError(WorkqueueError, ValueError):
     """A mistake in how the parts were put together, found before anything runs."""
+
+
+class ObjectNotFound(WorkqueueError, LookupError):
+    """The cache holds no such object."""
+
+
+class InvalidSelector(WorkqueueError, ValueError):
+    """A label selector that cannot be read."""

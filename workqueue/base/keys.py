@@ -43,9 +43,7 @@ class ObjectKey(NamedTuple):
         :raises InvalidKey: if it is none of them, or names no object.
         """
         match value:
-            case ObjectKey(namespace, name) | (str() as namespace, str() as name) if (
-                name and "/" not in name and "/" not in namespace
-            ):
+            case (str() as namespace, str() as name) if name and "/" not in name and "/" not in namespace:
                 return value if type(value) is cls else cls(namespace, name)
             case str():
                 return cls.parse(value)
@@ -58,10 +56,13 @@ def object_key(body: Mapping[str, Any]) -> ObjectKey:
     Source: ``MetaNamespaceKeyFunc``, client-go tools/cache/store.go.
 
     :param body: an object as the API server sends it.
-    :raises InvalidObject: if it has no metadata or no name.
+    :raises InvalidObject: if it has no metadata, no name, or names that make no key.
     """
     metadata = body.get("metadata") if isinstance(body, Mapping) else None
     name = metadata.get("name") if isinstance(metadata, Mapping) else None
     if not isinstance(metadata, Mapping) or not isinstance(name, str) or not name:
         raise InvalidObject("object has no meta: no metadata.name to make a key of")
-    return ObjectKey(metadata.get("namespace") or "", name)
+    namespace = metadata.get("namespace") or ""
+    if not isinstance(namespace, str) or "/" in namespace or "/" in name:
+        raise InvalidObject(f"namespace {namespace!r} with name {name!r} is no key: expected texts without '/'")
+    return ObjectKey(namespace, name)

@@ -17,7 +17,10 @@ QUEUE_BUCKETS: tuple[float, ...] = tuple(float(f"1e{power}") for power in range(
 
 @dataclass(frozen=True, slots=True)
 class HistogramSnapshot:
-    """Observations so far. ``counts[i]`` are those above ``bounds[i-1]`` and not above ``bounds[i]``; one more for the rest."""
+    """Observations so far.
+
+    ``counts[i]`` are those above ``bounds[i-1]`` and not above ``bounds[i]``; one more counts the rest.
+    """
 
     bounds: tuple[float, ...] = QUEUE_BUCKETS
     counts: tuple[int, ...] = (0,) * (len(QUEUE_BUCKETS) + 1)

@@ -1,0 +1,111 @@
+"""The pod controller: every pod of the cluster, through a queue.
+
+    kopf run -A operator/pods.py          # or -n NAMESPACE
+
+Three handlers add keys and do nothing else. Workers take the keys and look the pods up in the
+cache; what they do here is small on purpose: say what became of each pod.
+
+POD_WORKERS (4) says how many workers, POD_RESYNC (0, never) after how many seconds each pod is
+looked at again.
+"""
+
+import os
+import threading
+from collections import OrderedDict
+
+import pykube
+
+from workqueue import Manager, ObjectKey, Request, default_controller_rate_limiter, field
+
+manager = Manager()
+pods = manager.informer(
+    "pods",
+    indexers={"node": field("spec.nodeName")},
+    resync=float(os.environ.get("POD_RESYNC", "0")),
+)
+
+
+class Acquaintances:
+    """Which pod was last seen under each key, so that a recreated one is recognised by its uid."""
+
+    def __init__(self, *, gone: int) -> None:
+        """:param gone: how many pods to remember after they are gone."""
+        self._lock = threading.Lock()
+        # Both are guarded by _lock. No key is in both.
+        self._present: dict[ObjectKey, tuple[str, str]] = {}
+        self._gone: OrderedDict[ObjectKey, str] = OrderedDict()
+        self._limit = gone
+
+    def meet(self, key: ObjectKey, uid: str, version: str) -> tuple[str, str]:
+        """Remember a pod; return the uid and resourceVersion seen before, "" for what is not known."""
+        with self._lock:
+            before = self._present.get(key) or (self._gone.pop(key, ""), "")
+            self._present[key] = (uid, version)
+            return before
+
+    def part(self, key: ObjectKey) -> str:
+        """The pod is gone; return the uid seen before, "" if there was none."""
+        with self._lock:
+            uid, _ = self._present.pop(key, ("", ""))
+            if uid:
+                self._gone[key] = uid
+                if len(self._gone) > self._limit:
+                    self._gone.popitem(last=False)
+            return uid
+
+
+acquaintances = Acquaintances(gone=1000)
+
+
+def reconcile(request: Request) -> None:
+    """Look at one pod as it is now."""
+    body = request.get()
+    if body is None:
+        uid = acquaintances.part(request.key)
+        request.logger.info("pod does not exist anymore%s", f" (was uid {uid})" if uid else "")
+        return
+    pod = pykube.Pod(manager.pykube(), body)
+    uid, version = pod.metadata["uid"], pod.metadata["resourceVersion"]
+    uid_before, version_before = acquaintances.meet(request.key, uid, version)
+    if not uid_before:
+        request.logger.info("pod created (uid %s): %s", uid, describe(pod))
+    elif uid_before != uid:
+        request.logger.info("pod recreated (uid %s, was uid %s): %s", uid, uid_before, describe(pod))
+    elif version_before != version:
+        request.logger.info("pod changed: %s", describe(pod))
+    else:
+        request.logger.debug("pod unchanged")
+
+
+def describe(pod: pykube.Pod) -> str:
+    """A pod in a few words."""
+    phase = pod.obj.get("status", {}).get("phase", "Unknown")
+    node = pod.obj.get("spec", {}).get("nodeName")
+    ready = ", ready" if phase == "Running" and pod.ready else ""
+    return f"{phase}{ready}{f' on {node}' if node else ', not scheduled'}"
+
+
+controller = pods.controller(
+    reconcile,
+    workers=int(os.environ.get("POD_WORKERS", "4")),
+    rate_limiter=default_controller_rate_limiter(),
+    max_retries=10,
+)
+
+
+@pods.on_add
+def pod_created(key: ObjectKey, **_: object) -> None:
+    """A pod exists."""
+    controller.add(key)
+
+
+@pods.on_update
+def pod_updated(key: ObjectKey, **_: object) -> None:
+    """A pod changed."""
+    controller.add(key)
+
+
+@pods.on_delete
+def pod_deleted(key: ObjectKey, **_: object) -> None:
+    """A pod is gone."""
+    controller.add(key)

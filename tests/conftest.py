@@ -1,0 +1,45 @@
+"""What all tests share: the real control plane, and the check that no test leaves a thread behind."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.build import BuildError
+from tests.cluster.controlplane import ControlPlane, ControlPlaneError
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """One real etcd and kube-apiserver for the whole run, with a user `operator` that has no rights.
+
+    Without Go or binaries the test fails, with one line, and is never skipped: a skipped test proves nothing.
+    """
+    plane = ControlPlane(users={"operator": ()})
+    failure = ""
+    try:
+        plane.start()
+    except (BuildError, ControlPlaneError) as error:
+        failure = str(error)
+    if failure:  # outside of `except`, else pytest prints it twice
+        pytest.fail(failure, pytrace=False)
+    yield plane
+    plane.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_threads_left() -> Iterator[None]:
+    """Fail a test that leaves a non-daemon thread, or any thread of ours (named workqueue…), 5 s after its end."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 5.0
+    while left := [each for each in threading.enumerate() if each not in before and _counts(each)]:
+        if time.monotonic() > deadline:
+            names = ", ".join(f"{each.name}{' (daemon)' if each.daemon else ''}" for each in left)
+            pytest.fail(f"the test left threads alive: {names}", pytrace=False)
+        time.sleep(0.01)
+
+
+def _counts(thread: threading.Thread) -> bool:
+    return not thread.daemon or thread.name.startswith("workqueue")

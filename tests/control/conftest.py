@@ -1,0 +1,122 @@
+"""Controllers on a clock that stands still, and a record of what their reconcile functions were called with."""
+
+import threading
+import time
+
+import pytest
+
+from workqueue.control import Controller
+from workqueue.queues import ItemExponentialFailureRateLimiter, RateLimitingQueue
+from workqueue.testing import FakeClock
+
+#: Seconds of real time after which a test is given up: far more than any needs, on any machine.
+PATIENCE = 30.0
+
+
+def until(condition, what=""):
+    """Wait until a condition that another thread makes true is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {PATIENCE:g} s: {what or condition}"
+        time.sleep(0.001)
+
+
+class Runs:
+    """A reconcile function that remembers its calls and does what it is told."""
+
+    def __init__(self, clock, answer=None):
+        #: Called with the request after the call was remembered; an exception is raised, else it is returned.
+        self.answer = answer
+        self.clock = clock
+        self.changed = threading.Condition()
+        self.keys = []
+        self.retries = []
+        self.instants = []
+        self.threads = []
+
+    def __call__(self, request):
+        with self.changed:
+            self.keys.append(request.key)
+            self.retries.append(request.retry)
+            self.instants.append(self.clock.now())
+            self.threads.append(threading.current_thread())
+            self.changed.notify_all()
+        answer = self.answer(request) if callable(self.answer) else self.answer
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def __len__(self):
+        return len(self.keys)
+
+    def of(self, key):
+        return sum(each == key for each in self.keys)
+
+    def wait(self, count):
+        """Until so many runs have begun."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.keys) >= count, PATIENCE), f"{len(self)} runs of {count}"
+
+
+class Gate(threading.Event):
+    """What reconcile functions wait at; opened at the end of the test at the latest."""
+
+    def __call__(self, request):
+        assert self.wait(PATIENCE)
+
+
+@pytest.fixture
+def clock():
+    return FakeClock(start=0.0)
+
+
+@pytest.fixture
+def queue(clock):
+    return RateLimitingQueue(clock=clock, rate_limiter=ItemExponentialFailureRateLimiter(0.005, 1000))
+
+
+@pytest.fixture
+def runs(clock):
+    return Runs(clock)
+
+
+@pytest.fixture
+def gate():
+    gate = Gate()
+    yield gate
+    gate.set()
+
+
+@pytest.fixture
+def make(clock, queue, gate):
+    """``make(reconcile, **options)`` is a controller "pods", not started; all are stopped after the test."""
+    made = []
+
+    def build(reconcile, **options):
+        options = {"queue": queue, "clock": clock, **options}
+        made.append(Controller("pods", reconcile, **options))
+        return made[-1]
+
+    yield build
+    gate.set()
+    for controller in made:
+        controller.stop(0)
+        for thread in controller._threads:
+            thread.join(PATIENCE)
+        assert not any(thread.is_alive() for thread in controller._threads)
+
+
+def idle(controller):
+    """True if nothing is ready and nobody works: what is left waits for its time."""
+    statistics = controller.queue.statistics()
+    return not statistics.depth and not statistics.processing and not controller.statistics().active
+
+
+def settle(controller):
+    """Wait until the controller has done all there is to do at this instant."""
+    until(lambda: idle(controller), "the controller is idle")
+
+
+def alive():
+    """The names of the workers that live now."""
+    return sorted(each.name for each in threading.enumerate() if each.name.startswith("workqueue-"))

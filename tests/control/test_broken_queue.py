@@ -1,0 +1,167 @@
+"""A queue or limiter that raises costs a second, not a worker and not a key."""
+
+import logging
+
+import pytest
+
+from tests.control.conftest import settle, until
+from workqueue.base.keys import ObjectKey
+from workqueue.control import Result
+from workqueue.queues import ItemExponentialFailureRateLimiter, RateLimitingQueue
+
+KEY = ObjectKey("default", "a")
+
+
+class Broken(ItemExponentialFailureRateLimiter):
+    """A limiter that raises at the first call of some of its methods."""
+
+    def __init__(self, error, *methods):
+        super().__init__(0.005, 1000)
+        self.error = error
+        self.methods = list(methods)
+
+    def _maybe(self, method):
+        if method in self.methods:
+            self.methods.remove(method)
+            raise self.error
+
+    def when(self, key):
+        self._maybe("when")
+        return super().when(key)
+
+    def forget(self, key):
+        self._maybe("forget")
+        super().forget(key)
+
+    def num_requeues(self, key):
+        self._maybe("num_requeues")
+        return super().num_requeues(key)
+
+
+def controller_with(make, runs, clock, limiter, **options):
+    return make(runs, queue=RateLimitingQueue(clock=clock, rate_limiter=limiter), **options)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("when", RuntimeError("failed run"), 1),
+        ("when", Result.requeue(), 1),
+        ("forget", None, 1),
+        ("forget", Result.requeue(after=5), 1),
+        ("num_requeues", None, 0),
+    ],
+    ids=["when after an error", "when after a requeue", "forget", "forget before a delay", "num_requeues"],
+)
+@pytest.mark.parametrize(
+    "error", [RuntimeError("broken"), SystemExit(3), MemoryError()], ids=lambda e: type(e).__name__
+)
+def test_a_limiter_that_raises_is_reported_and_the_key_comes_again_after_a_second(make, runs, caplog, case, error):
+    clock = runs.clock
+    method, answer, runs_before = case
+    answers = [answer] if runs_before else []
+    runs.answer = lambda _: answers.pop(0) if answers else None
+    controller = controller_with(make, runs, clock, Broken(error, method))
+    controller.start()
+    controller.add(KEY)
+    until(lambda: controller.statistics().restarts == 1)
+    until(lambda: controller.queue.statistics().delayed == 1)
+    settle(controller)
+    assert len(runs) == runs_before
+    assert controller.statistics().workers == 1
+    assert f"controller pods: a worker failed on default/a and goes on in 1 s: {error!r}" in caplog.text
+
+    clock.wait_for_waiters(1)
+    clock.step(0.999)
+    assert (len(controller.queue), len(runs)) == (0, runs_before)
+    clock.step(0.001)
+    runs.wait(runs_before + 1)
+    settle(controller)
+    assert runs.keys == [KEY] * (runs_before + 1)
+    assert controller.statistics().success == 1
+    assert controller.statistics().restarts == 1
+    assert controller.queue.num_requeues(KEY) == 0
+
+
+def test_a_queue_that_raises_instead_of_handing_out_is_asked_again_after_a_second(make, runs, clock, caplog):
+    class Queue(RateLimitingQueue):
+        broken = 2
+
+        def get(self, timeout=None):
+            if self.broken:
+                self.broken -= 1
+                raise OSError("no queue today")
+            return super().get(timeout)
+
+    controller = make(runs, queue=Queue(clock=clock))
+    controller.add(KEY)
+    controller.start()
+    for restarts in (1, 2):
+        until(lambda count=restarts: controller.statistics().restarts == count)
+        clock.wait_for_waiters(1)
+        assert len(runs) == 0
+        clock.step(1.0)
+    runs.wait(1)
+    settle(controller)
+    assert runs.keys == [KEY]
+    assert caplog.text.count("a worker failed on None and goes on in 1 s: OSError('no queue today')") == 2
+
+
+def test_one_worker_that_pauses_does_not_hold_the_others(make, runs, clock, gate):
+    controller = controller_with(make, runs, clock, Broken(RuntimeError("broken"), "forget"), workers=2)
+    controller.start()
+    controller.add(KEY)
+    until(lambda: controller.statistics().restarts == 1)
+    for number in range(10):
+        controller.add(f"default/other-{number}")
+    runs.wait(11)
+    assert clock.now() == 0.0
+    assert len(set(runs.threads[1:])) == 1
+
+
+def test_a_limiter_that_always_raises_costs_each_second_one_run(make, runs, clock):
+    limiter = Broken(RuntimeError("broken"), *["forget"] * 5)
+    controller = controller_with(make, runs, clock, limiter)
+    controller.start()
+    controller.add(KEY)
+    for number in range(5):
+        runs.wait(number + 1)
+        until(lambda count=number + 1: controller.statistics().restarts == count)
+        until(lambda: controller.queue.statistics().delayed == 1)
+        clock.wait_for_waiters(1)
+        clock.step(1.0)
+    until(lambda: controller.statistics().success == 1)
+    assert runs.instants == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_a_stop_ends_the_pause_of_a_worker(make, runs, clock):
+    controller = controller_with(make, runs, clock, Broken(RuntimeError("broken"), "forget"))
+    controller.start()
+    controller.add(KEY)
+    until(lambda: controller.statistics().restarts == 1)
+    clock.wait_for_waiters(1)
+    controller.stop(0)
+    until(lambda: controller.statistics().workers == 0)
+    assert clock.now() == 0.0
+
+
+def test_a_handler_of_the_log_that_raises_ends_no_worker(make, runs, clock):
+    class Handler(logging.Handler):
+        def emit(self, record):
+            raise SystemExit("out of paper")
+
+    logger, handler = logging.getLogger("workqueue.control"), Handler()
+    logger.addHandler(handler)
+    try:
+        runs.answer = lambda request: RuntimeError() if request.key == KEY else None
+        controller = make(runs)
+        controller.start()
+        controller.add(KEY)
+        until(lambda: controller.statistics().restarts == 1)
+        controller.add("default/other")
+        clock.wait_for_waiters(1)
+        clock.step(1.0)
+        until(lambda: controller.statistics().success == 1)
+        assert controller.statistics().workers == 1
+    finally:
+        logger.removeHandler(handler)

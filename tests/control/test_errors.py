@@ -1,0 +1,137 @@
+"""Nothing that a reconcile function raises ends a worker or holds its key; some say that a retry is of no use."""
+
+import asyncio
+import logging
+
+import pytest
+
+from tests.control.conftest import settle, until
+from workqueue.base.errors import ShutDown
+from workqueue.base.keys import ObjectKey
+from workqueue.control import TerminalError
+
+KEY = ObjectKey("default", "bad")
+
+EVIL = [
+    SystemExit(1),
+    KeyboardInterrupt(),
+    MemoryError(),
+    GeneratorExit(),
+    StopIteration(),
+    asyncio.CancelledError(),
+    ShutDown("not yours"),
+    TimeoutError(),
+    BaseException("the root of all"),
+    BaseExceptionGroup("several", [KeyboardInterrupt(), SystemExit()]),
+]
+
+
+def recurse(request):
+    return recurse(request)
+
+
+@pytest.mark.parametrize("answer", [*EVIL, recurse], ids=lambda each: getattr(each, "__name__", type(each).__name__))
+def test_whatever_is_raised_the_worker_lives_and_the_key_is_retried(make, runs, clock, answer):
+    runs.answer = lambda request: (answer(request) if callable(answer) else answer) if request.key == KEY else None
+    controller = make(runs, max_retries=10)
+    controller.start()
+    controller.add(KEY)
+    until(lambda: controller.queue.statistics().delayed == 1)
+    settle(controller)
+    assert (controller.statistics().error, controller.statistics().restarts) == (1, 0)
+    assert controller.queue.num_requeues(KEY) == 1
+    clock.step(0.005)
+    runs.wait(2)
+    controller.add("other")
+    runs.wait(3)
+    settle(controller)
+    assert controller.statistics().success == 1
+    assert len(set(runs.threads)) == 1
+    assert controller.statistics().workers == 1
+
+
+class Hopeless(TerminalError):
+    """A user's own."""
+
+
+def wrapped():
+    try:
+        try:
+            raise TerminalError("bad spec")
+        except TerminalError as error:
+            raise RuntimeError("deploying failed") from error
+    except RuntimeError as error:
+        return error
+
+
+def wrapping():
+    try:
+        try:
+            raise OSError("disk full")
+        except OSError as error:
+            raise TerminalError("no use") from error
+    except TerminalError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [TerminalError("bad spec"), TerminalError(), Hopeless("own class"), wrapping(), wrapped()],
+    ids=["plain", "empty", "subclass", "wrapping another", "wrapped by another"],
+)
+def test_a_terminal_error_is_reported_once_counted_forgotten_and_not_retried(make, runs, clock, caplog, error):
+    caplog.set_level(logging.DEBUG, "workqueue")
+    outcomes = [RuntimeError("first"), error]
+    runs.answer = lambda _: outcomes.pop(0)
+    controller = make(runs)
+    controller.start()
+    controller.add(KEY)
+    until(lambda: controller.queue.statistics().delayed == 1)
+    clock.step(0.005)
+    runs.wait(2)
+    settle(controller)
+    clock.step(10_000)
+    assert len(runs) == 2
+    assert controller.queue.statistics().delayed == 0
+    assert controller.queue.num_requeues(KEY) == 0
+    statistics = controller.statistics()
+    assert (statistics.error, statistics.terminal, statistics.given_up) == (2, 1, 0)
+    assert sum("will not be retried" in each.getMessage() for each in caplog.records) == 1
+
+
+def test_an_error_that_merely_happened_while_a_terminal_one_was_handled_is_retried(make, runs):
+    def answer(request):
+        try:
+            raise TerminalError("handled")
+        except TerminalError:
+            raise RuntimeError("another matter")  # noqa: B904  # the point
+
+    runs.answer = answer
+    controller = make(runs)
+    controller.start()
+    controller.add(KEY)
+    until(lambda: controller.queue.statistics().delayed == 1)
+    assert controller.statistics().terminal == 0
+
+
+def test_a_chain_of_causes_that_bites_its_tail_ends_nobody(make, runs):
+    first, second = RuntimeError(1), RuntimeError(2)
+    first.__cause__, second.__cause__ = second, first
+    runs.answer = first
+    controller = make(runs)
+    controller.start()
+    controller.add(KEY)
+    until(lambda: controller.queue.statistics().delayed == 1)
+    first.__cause__ = second.__cause__ = None
+
+
+@pytest.mark.parametrize("wrong", [True, False, 0, 5, "done", {"requeue": True}, (None,)], ids=repr)
+def test_a_wrong_return_is_an_error_that_says_what_is_expected(make, runs, caplog, wrong):
+    runs.answer = lambda _: wrong
+    controller = make(runs)
+    controller.start()
+    controller.add(KEY)
+    until(lambda: controller.queue.statistics().delayed == 1)
+    settle(controller)
+    assert controller.statistics().error == 1
+    assert f"reconcile returned {wrong!r}, expected None or a Result" in caplog.text

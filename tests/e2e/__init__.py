@@ -1,0 +1,1 @@
+"""Tests against the real kube-apiserver (`make e2e`)."""

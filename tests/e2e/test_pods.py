@@ -1,0 +1,172 @@
+"""operator/pods.py on a real kube-apiserver, as a user without the right to write anything."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import kopf
+import pytest
+import requests
+
+from tests.cluster.controlplane import ControlPlane
+from tests.operators.harness import ROOT, eventually, run_as_process, run_in_process
+from workqueue.queues import RateLimitingQueue
+
+RULES = [
+    {"apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": ["list", "watch"]},
+    {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": ["list", "watch"]},
+]
+
+
+class Admin:
+    """A few calls as the cluster's administrator."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.verify = plane.ca_file
+        self.session.headers["Authorization"] = f"Bearer {plane.admin_token}"
+        self.url = plane.url
+
+    def call(self, method: str, path: str, body: object = None, **options: object) -> dict:
+        answer = self.session.request(method, self.url + path, json=body, timeout=30, **options)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def pods(self, namespace: str) -> dict[str, dict]:
+        found = self.call("GET", f"/api/v1/namespaces/{namespace}/pods")
+        return {pod["metadata"]["name"]: pod for pod in found["items"]}
+
+    def make_pod(self, namespace: str, name: str, node: str, **metadata: object) -> dict:
+        body = {
+            "metadata": {"name": name, **metadata},
+            "spec": {"nodeName": node, "containers": [{"name": "main", "image": "nginx"}]},
+        }
+        return self.call("POST", f"/api/v1/namespaces/{namespace}/pods", body)
+
+    def delete_pod(self, namespace: str, name: str) -> None:
+        self.call("DELETE", f"/api/v1/namespaces/{namespace}/pods/{name}?gracePeriodSeconds=0")
+
+
+@pytest.fixture
+def admin(control_plane: ControlPlane) -> Iterator[Admin]:
+    made = Admin(control_plane)
+    role = {"metadata": {"name": "pods-operator"}, "rules": RULES}
+    binding = {
+        "metadata": {"name": "pods-operator"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "pods-operator"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "operator"}],
+    }
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    made.call("POST", f"{rbac}/clusterroles", role)
+    made.call("POST", f"{rbac}/clusterrolebindings", binding)
+    yield made
+    made.call("DELETE", f"{rbac}/clusterrolebindings/pods-operator")
+    made.call("DELETE", f"{rbac}/clusterroles/pods-operator")
+    made.session.close()
+
+
+@pytest.fixture
+def namespace(admin: Admin) -> Iterator[str]:
+    name = admin.call("POST", "/api/v1/namespaces", {"metadata": {"generateName": "pods-"}})["metadata"]["name"]
+    yield name
+    for pod, body in admin.pods(name).items():
+        if body["metadata"].get("finalizers"):
+            admin.call(
+                "PATCH",
+                f"/api/v1/namespaces/{name}/pods/{pod}",
+                {"metadata": {"finalizers": None}},
+                headers={"Content-Type": "application/merge-patch+json"},
+            )
+    admin.call("DELETE", f"/api/v1/namespaces/{name}/pods?gracePeriodSeconds=0")
+    admin.call("DELETE", f"/api/v1/namespaces/{name}")
+
+
+@pytest.mark.e2e
+def test_two_hundred_pods_go_through_the_queue(control_plane, admin, namespace, monkeypatch):
+    plane = control_plane
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("KUBECONFIG", str(plane.kubeconfig_for("operator")))
+    handed_out: Counter[str] = Counter()  # an independent counter at the queue's door
+    get = RateLimitingQueue.get
+
+    def counting_get(queue, timeout=None):
+        key = get(queue, timeout)
+        handed_out[str(key)] += 1
+        return key
+
+    monkeypatch.setattr(RateLimitingQueue, "get", counting_get)
+    nodes = [f"node-{number}" for number in range(4)]
+    for number in range(199):
+        admin.make_pod(namespace, f"web-{number}", nodes[number % 4])
+    foreign = kopf.OperatorSettings().persistence.finalizer
+    admin.make_pod(namespace, "foreign", nodes[0], finalizers=[foreign])
+    before = admin.pods(namespace)
+    audited_from = plane.audit_position()
+
+    with run_in_process("-n", namespace) as operator:
+        pods = operator.module.pods
+
+        def cached_equals_listed() -> None:
+            listed = admin.pods(namespace)
+            eventually(
+                lambda: {key.name for key in pods.indexer.list_keys()} == set(listed), f"a cache of {len(listed)} pods"
+            )
+            for node in nodes:
+                cached = {pod["metadata"]["name"] for pod in pods.by_index("node", node)}
+                assert cached == {name for name, pod in listed.items() if pod["spec"].get("nodeName") == node}
+            assert sorted(pods.indexer.list_index_func_values("node")) == nodes
+
+        cached_equals_listed()
+        operator.wait_until_idle()
+        assert set(handed_out) == {f"{namespace}/{name}" for name in before}
+        for metric in ("adds_total", "queue_duration_seconds_count", "work_duration_seconds_count"):
+            assert operator.metric(f"workqueue_{metric}", name="pods", controller="pods") == handed_out.total() >= 200
+        assert operator.metric("workqueue_depth", name="pods", controller="pods", priority="") == 0
+        assert admin.pods(namespace) == before, "the operator changed a pod"
+
+        deleted = [f"web-{number}" for number in range(150)]
+        for name in deleted:
+            admin.delete_pod(namespace, name)
+        operator.wait_until_seen(f"{namespace}/{deleted[-1]}: pod does not exist anymore")
+        cached_equals_listed()
+        recreated = admin.make_pod(namespace, "web-0", nodes[1])["metadata"]["uid"]
+        operator.wait_until_seen(f"{namespace}/web-0: pod recreated")
+        cached_equals_listed()
+        operator.wait_until_idle()
+        assert operator.metric("workqueue_adds_total", name="pods") == handed_out.total()
+        after = admin.pods(namespace)
+        assert {name: after[name] for name in after if name != "web-0"} == {
+            name: before[name] for name in before if name not in deleted
+        }, "the operator changed a pod"
+        said = list(operator.said)
+    assert operator.runner.exit_code == 0
+    assert operator.runner.exception is None
+
+    gone = {found[1] for line in said if (found := re.search(rf"{namespace}/(\S+): pod does not exist anymore", line))}
+    assert gone == set(deleted)
+    was = before["web-0"]["metadata"]["uid"]
+    assert any(f"{namespace}/web-0: pod recreated (uid {recreated}, was uid {was})" in line for line in said)
+    verbs = {
+        event["verb"]
+        for event in plane.audit_events(since=audited_from)
+        if event.get("user", {}).get("username") == "operator"
+    }
+    assert verbs <= {"get", "list", "watch"}
+    assert {"list", "watch"} <= verbs
+
+
+@pytest.mark.e2e
+def test_the_literal_command_serves_one_namespace_only(control_plane, admin, namespace, tmp_path):
+    admin.make_pod(namespace, "mine", "node-1")
+    admin.make_pod("default", "not-mine", "node-1")
+    try:
+        kubeconfig = control_plane.kubeconfig_for("operator")
+        with run_as_process("-n", namespace, kubeconfig=kubeconfig, log=tmp_path / "log") as operator:
+            operator.wait_until_idle()
+            assert operator.metric("informer_objects", name="pods") == 1
+        assert operator.process.returncode == 0
+        assert "not-mine" not in operator.output()
+        assert "Traceback" not in operator.output()
+    finally:
+        admin.delete_pod("default", "not-mine")

@@ -1,0 +1,1 @@
+"""The operators as Kopf runs them, against the in-process API server."""

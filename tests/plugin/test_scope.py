@@ -1,0 +1,111 @@
+"""Which namespaces the operator serves, as the user told Kopf."""
+
+import click
+import kopf
+import pytest
+
+from workqueue.base.errors import ConfigurationError
+from workqueue.plugin.scope import Scope
+
+PRESENT = ["default", "dev", "demo", "kube-system", "prod"]
+
+
+@pytest.fixture(autouse=True)
+def no_legacy(monkeypatch):
+    monkeypatch.delenv("KOPF_RUN_NAMESPACE", raising=False)
+
+
+def settings(*, clusterwide):
+    made = kopf.OperatorSettings()
+    made.peering.clusterwide = clusterwide
+    return made
+
+
+def run_by_kopf(*arguments):
+    """What the scope is inside of a command with Kopf's options."""
+    found = []
+
+    @click.command()
+    @click.option("-n", "--namespace", "namespaces", multiple=True)
+    def run(namespaces):
+        found.append(Scope.of_run(settings(clusterwide=False)))
+
+    run.main(list(arguments), standalone_mode=False)
+    return found[0]
+
+
+def test_clusterwide_is_all_namespaces_and_asks_nobody():
+    scope = Scope.of_run(settings(clusterwide=True))
+    assert scope == Scope(())
+    assert scope.resolve(pytest.fail) == [""]
+
+
+def test_the_namespaces_of_kopf_run_are_taken():
+    assert run_by_kopf("-n", "default", "--namespace", "de*") == Scope(("default", "de*"))
+
+
+def test_the_environment_of_old_adds_a_namespace(monkeypatch):
+    monkeypatch.setenv("KOPF_RUN_NAMESPACE", "legacy")
+    assert run_by_kopf("-n", "default") == Scope(("default", "legacy"))
+    assert run_by_kopf() == Scope(("legacy",))
+    assert Scope.of_run(settings(clusterwide=False)) == Scope(("legacy",))
+
+
+def test_what_the_manager_was_told_goes_first(monkeypatch):
+    monkeypatch.setenv("KOPF_RUN_NAMESPACE", "legacy")
+    assert Scope.of_run(settings(clusterwide=True), ["a", "b"]) == Scope(("a", "b"))
+
+
+def test_not_started_by_kopf_run_somebody_must_say_it():
+    with pytest.raises(ConfigurationError, match=r"say the same ones in Manager\(namespaces=") as caught:
+        Scope.of_run(settings(clusterwide=False))
+    assert "\n" not in str(caught.value)
+
+
+def test_kopf_run_with_another_command_is_no_answer():
+    @click.command()
+    def other():
+        with pytest.raises(ConfigurationError):
+            Scope.of_run(settings(clusterwide=False))
+
+    other.main([], standalone_mode=False)
+
+
+def test_exact_names_need_no_list_and_come_once_in_their_order_whether_they_exist_or_not():
+    assert Scope(("b", "a", "b", "later")).resolve(pytest.fail) == ["b", "a", "later"]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "served"),
+    [
+        (["de*"], ["default", "dev", "demo"]),
+        (["de?"], ["dev"]),
+        (["d*", "prod"], ["default", "dev", "demo", "prod"]),
+        (["!dev"], ["default", "demo", "kube-system", "prod"]),
+        (["de*,!demo"], ["default", "dev"]),
+        (["!de*,dev"], ["dev", "kube-system", "prod"]),
+        (["[dp]*"], ["default", "dev", "demo", "prod"]),
+        (["*"], PRESENT),
+        (["x*"], []),
+        (["x*", "not-there"], []),
+    ],
+    ids=lambda each: " ".join(each),
+)
+def test_patterns_choose_among_the_namespaces_that_are_there(patterns, served):
+    assert Scope(tuple(patterns)).resolve(lambda: PRESENT) == served
+
+
+def test_a_namespace_that_comes_later_is_found_then():
+    present = ["dev"]
+    scope = Scope(("de*",))
+    assert scope.resolve(lambda: present) == ["dev"]
+    present.append("demo")
+    assert scope.resolve(lambda: present) == ["dev", "demo"]
+
+
+def test_a_failing_list_is_not_taken_for_no_namespaces():
+    def fail():
+        raise OSError("no answer")
+
+    with pytest.raises(OSError, match="no answer"):
+        Scope(("de*",)).resolve(fail)

@@ -1,0 +1,228 @@
+"""/metrics has client-go's names with controller-runtime's labels, and values that follow what the queue does."""
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.status.conftest import get
+from workqueue.cache import Indexer
+from workqueue.informer import Informer
+from workqueue.prometheus import PrometheusMetrics
+from workqueue.queues import ItemExponentialFailureRateLimiter, RateLimitingQueue
+from workqueue.testing import FakeClock
+
+#: Type and help, as client-go has them.
+FAMILIES = {
+    "workqueue_depth": "gauge",
+    "workqueue_adds": "counter",
+    "workqueue_retries": "counter",
+    "workqueue_queue_duration_seconds": "histogram",
+    "workqueue_work_duration_seconds": "histogram",
+    "workqueue_unfinished_work_seconds": "gauge",
+    "workqueue_longest_running_processor_seconds": "gauge",
+}
+LABELS = {"name": "pods", "controller": "pods"}
+BOUNDS = [
+    "1e-08",
+    "1e-07",
+    "1e-06",
+    "1e-05",
+    "0.0001",
+    "0.001",
+    "0.01",
+    "0.1",
+    "1.0",
+    "10.0",
+    "100.0",
+    "1000.0",
+    "+Inf",
+]
+
+
+@pytest.fixture
+def clock():
+    return FakeClock(start=0.0)
+
+
+@pytest.fixture
+def metrics():
+    return PrometheusMetrics()
+
+
+@pytest.fixture
+def queue(clock, metrics):
+    limiter = ItemExponentialFailureRateLimiter(0.5, 1000)
+    return RateLimitingQueue(name="pods", clock=clock, metrics=metrics, rate_limiter=limiter)
+
+
+def families(metrics):
+    _, body = metrics.render()
+    return {family.name: family for family in text_string_to_metric_families(body.decode())}
+
+
+def value(metrics, sample, **labels):
+    """The value of the one sample with that name and these labels; None if there is none."""
+    found = [
+        each.value
+        for family in families(metrics).values()
+        for each in family.samples
+        if each.name == sample and labels.items() <= each.labels.items()
+    ]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def values(metrics):
+    names = {
+        "depth": "workqueue_depth",
+        "adds": "workqueue_adds_total",
+        "retries": "workqueue_retries_total",
+        "waited": "workqueue_queue_duration_seconds_sum",
+        "worked": "workqueue_work_duration_seconds_sum",
+        "gets": "workqueue_queue_duration_seconds_count",
+        "dones": "workqueue_work_duration_seconds_count",
+        "unfinished": "workqueue_unfinished_work_seconds",
+        "longest": "workqueue_longest_running_processor_seconds",
+    }
+    return {short: value(metrics, name, name="pods") for short, name in names.items()}
+
+
+def test_names_types_and_labels_are_those_that_dashboards_know(queue, metrics):
+    found = families(metrics)
+    assert {name: found[name].type for name in found if name.startswith("workqueue_")} == FAMILIES
+    for name in FAMILIES:
+        extra = {"priority": ""} if name == "workqueue_depth" else {}
+        for sample in found[name].samples:
+            assert {key: text for key, text in sample.labels.items() if key != "le"} == {**LABELS, **extra}
+        assert found[name].documentation
+
+
+def test_counters_end_in_total(queue, metrics):
+    assert value(metrics, "workqueue_adds_total") == 0
+    assert value(metrics, "workqueue_retries_total") == 0
+
+
+@pytest.mark.parametrize("name", ["workqueue_queue_duration_seconds", "workqueue_work_duration_seconds"])
+def test_histograms_have_controller_runtimes_buckets(queue, metrics, name):
+    samples = families(metrics)[name].samples
+    assert [each.labels["le"] for each in samples if each.name == f"{name}_bucket"] == BOUNDS
+
+
+def test_values_follow_a_run(queue, metrics, clock):
+    nothing = dict.fromkeys(values(metrics), 0)
+    assert values(metrics) == nothing
+    queue.add("a")
+    queue.add("a")
+    queue.add("b")
+    assert values(metrics) == {**nothing, "depth": 2, "adds": 2}
+
+    clock.step(0.5)
+    assert queue.get(0) == "a"
+    clock.step(2.0)
+    assert queue.get(0) == "b"
+    clock.step(4.0)
+    so_far = {**nothing, "adds": 2, "gets": 2, "waited": 3.0}
+    assert values(metrics) == {**so_far, "unfinished": 10.0, "longest": 6.0}
+
+    queue.add("a")  # changed during its run: it waits, and counts, from now on
+    so_far |= {"adds": 3, "depth": 1}
+    assert values(metrics) == {**so_far, "unfinished": 10.0, "longest": 6.0}
+    queue.done("a")
+    so_far |= {"worked": 6.0, "dones": 1}
+    assert values(metrics) == {**so_far, "unfinished": 4.0, "longest": 4.0}
+
+    queue.add_rate_limited("b")
+    queue.add_after("c", 100)
+    so_far |= {"retries": 2}
+    queue.done("b")
+    so_far |= {"worked": 10.0, "dones": 2}
+    assert values(metrics) == so_far
+    clock.step(0.5)  # b is due
+    so_far |= {"depth": 2, "adds": 4}
+    assert values(metrics) == so_far
+
+
+def test_buckets_count_everything_up_to_their_bound(queue, metrics, clock):
+    for delay in (0.0, 0.05, 0.5, 0.5, 5000.0):
+        queue.add("a")
+        clock.step(delay)
+        queue.get(0)
+        queue.done("a")
+    counts = [value(metrics, "workqueue_queue_duration_seconds_bucket", le=bound) for bound in BOUNDS]
+    assert counts == [1, 1, 1, 1, 1, 1, 1, 2, 4, 4, 4, 4, 5]
+    assert value(metrics, "workqueue_queue_duration_seconds_count") == 5
+    assert value(metrics, "workqueue_queue_duration_seconds_sum") == 5001.05
+    assert value(metrics, "workqueue_work_duration_seconds_bucket", le="1e-08") == 5
+
+
+def test_series_vanish_when_the_queue_is_closed_and_not_before(queue, metrics):
+    queue.add("a")
+    queue.get(0)
+    queue.shut_down()
+    assert value(metrics, "workqueue_unfinished_work_seconds", name="pods") is not None
+    queue.done("a")
+    assert not [sample for name in FAMILIES for sample in families(metrics)[name].samples]
+
+
+def test_each_queue_has_series_of_its_own(queue, metrics, clock):
+    jobs = RateLimitingQueue(name="jobs", clock=clock, metrics=metrics)
+    jobs.add("a")
+    assert value(metrics, "workqueue_depth", name="jobs", controller="jobs") == 1
+    assert value(metrics, "workqueue_depth", name="pods", controller="pods") == 0
+    jobs.get(0)
+    jobs.done("a")
+    jobs.shut_down()
+    assert value(metrics, "workqueue_depth", name="jobs") is None
+    assert value(metrics, "workqueue_depth", name="pods") == 0
+
+
+def test_a_renewed_queue_takes_the_place_of_the_closed_one(queue, metrics, clock):
+    queue.add("a")
+    queue.get(0)
+    queue.done("a")
+    queue.shut_down()
+    renewed = RateLimitingQueue(name="pods", clock=clock, metrics=metrics)
+    assert value(metrics, "workqueue_adds_total", name="pods") == 0
+    renewed.add("a")
+    assert value(metrics, "workqueue_adds_total", name="pods") == 1
+
+
+def test_a_queue_without_a_name_is_not_shown(metrics, clock):
+    RateLimitingQueue(clock=clock, metrics=metrics)
+    assert value(metrics, "workqueue_depth") is None
+
+
+def test_a_name_with_odd_characters_is_escaped(metrics, clock):
+    odd = 'a"b\\c\nd'
+    RateLimitingQueue(name=odd, clock=clock, metrics=metrics)
+    assert value(metrics, "workqueue_depth", name=odd) == 0
+
+
+def test_two_providers_know_nothing_of_each_other(queue, metrics):
+    assert value(PrometheusMetrics(), "workqueue_depth") is None
+
+
+def test_closing_what_was_never_opened_changes_nothing(queue, metrics):
+    metrics.queue_closed("pods", lambda: None)
+    metrics.informer_closed(lambda: None)
+    assert value(metrics, "workqueue_depth", name="pods") == 0
+
+
+def test_informers_show_how_many_objects_they_hold_until_they_are_closed(metrics):
+    indexer = Indexer()
+    informer = Informer("pods", indexer=indexer)
+    metrics.informer_opened(informer.statistics)
+    assert value(metrics, "informer_objects", name="pods") == 0
+    for name in "ab":
+        indexer.add({"metadata": {"namespace": "default", "name": name}})
+    assert value(metrics, "informer_objects", name="pods") == 2
+    metrics.informer_closed(informer.statistics)
+    assert value(metrics, "informer_objects", name="pods") is None
+
+
+def test_the_page_shows_the_process_too_and_is_served(serve, queue, metrics):
+    answer = get(serve(pages={"/metrics": metrics.render}), "/metrics")
+    assert answer.status == 200
+    assert answer.content_type.startswith("text/plain; version=")
+    found = [family.name for family in text_string_to_metric_families(answer.text)]
+    assert len(found) == len(set(found)), "a family is there twice"
+    assert {"workqueue_depth", "python_info"} <= set(found)

@@ -1,0 +1,43 @@
+"""Why a key is being added, told by who delivers events to whoever adds keys meanwhile.
+
+While an informer calls a handler it says here why; a plain ``controller.add(key)`` inside the
+handler reads it. So handlers need not pass reasons along, and a key's first listing can be told
+from a user's change.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+#: controller-runtime's priority of the initial list and of resyncs (pkg/handler LowPriority).
+LOW_PRIORITY = -100
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a key comes from."""
+
+    #: A few words: "add", "update", "delete", "initial list", "resync", or "" when a user added the key.
+    reason: str = ""
+    #: Greater is sooner, for queues that know priorities.
+    priority: int = 0
+
+
+_current: ContextVar[Origin] = ContextVar("workqueue_origin")
+_USER = Origin()
+
+
+def current_origin() -> Origin:
+    """The origin of keys that are added now, in this thread or task."""
+    return _current.get(_USER)
+
+
+@contextmanager
+def origin(value: Origin) -> Iterator[None]:
+    """While the block runs, keys come from there."""
+    token = _current.set(value)
+    try:
+        yield
+    finally:
+        _current.reset(token)

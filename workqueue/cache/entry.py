@@ -1,0 +1,106 @@
+"""What the cache keeps of one object: a few fields to decide by, and the body as bytes.
+
+The body is JSON, decoded anew for whoever asks, so that no caller can change the cache through
+what it was given. ``metadata.managedFields`` is dropped: nobody reconciles by it, and it is often
+half of an object.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from workqueue.base.errors import InvalidObject
+from workqueue.base.keys import ObjectKey, object_key
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One object as it was at one resourceVersion."""
+
+    key: ObjectKey
+    #: "" where the API server gives none (some aggregated APIs).
+    uid: str
+    #: Opaque text, "" if there is none.
+    resource_version: str
+    #: Never changed once stored; may be shared between entries.
+    labels: Mapping[str, str]
+    #: The object as JSON.
+    body: bytes
+
+    def decode(self) -> dict[str, Any]:
+        """The object, a private copy at each call."""
+        body: dict[str, Any] = orjson.loads(self.body)
+        return body
+
+    def is_same_object(self, other: "Entry") -> bool:
+        """False if the uids tell that one is a recreation of the other under its name; a missing uid tells nothing."""
+        return not (self.uid and other.uid and self.uid != other.uid)
+
+    def is_same_state(self, other: "Entry") -> bool:
+        """True if both are one object at one resourceVersion; a missing one tells nothing."""
+        version = self.resource_version
+        return bool(version) and version == other.resource_version and self.uid == other.uid
+
+    def is_older_than(self, other: "Entry") -> bool:
+        """True if the resourceVersions say so; those that are no numbers are opaque and say nothing."""
+        mine, theirs = self.resource_version, other.resource_version
+        return mine.isdecimal() and theirs.isdecimal() and int(mine) < int(theirs)
+
+
+def encode(body: Mapping[str, Any]) -> Entry:
+    """Make an entry of an object as the API server sends it.
+
+    :param body: the object; not kept and not changed.
+    :raises InvalidObject: if it has no name, or is nothing that JSON can hold; the message names the key.
+    """
+    key = object_key(body)
+    metadata = body["metadata"]
+    if "managedFields" in metadata:
+        body = {**body, "metadata": {name: value for name, value in metadata.items() if name != "managedFields"}}
+    try:
+        raw = orjson.dumps(body, default=_plain)
+    except TypeError as error:
+        raise InvalidObject(f"{key} cannot be stored as JSON: {error}") from error
+    return Entry(
+        key=key,
+        uid=metadata.get("uid") or "",
+        resource_version=metadata.get("resourceVersion") or "",
+        labels=dict(metadata.get("labels") or {}),
+        body=raw,
+    )
+
+
+def _plain(value: object) -> object:
+    """Kopf's bodies are mapping views: JSON wants the dictionaries in them."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+class Body(Mapping[str, Any]):
+    """An object that is decoded when somebody touches it, and not before."""
+
+    __slots__ = ("_decoded", "_entry")
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+        self._decoded: dict[str, Any] | None = None
+
+    def _touch(self) -> dict[str, Any]:
+        if self._decoded is None:
+            self._decoded = self._entry.decode()
+        return self._decoded
+
+    def __getitem__(self, name: str) -> Any:
+        return self._touch()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._touch())
+
+    def __len__(self) -> int:
+        return len(self._touch())
+
+    def __repr__(self) -> str:
+        return f"<{self._entry.key} at {self._entry.resource_version or 'no resourceVersion'}>"

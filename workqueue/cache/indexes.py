@@ -1,0 +1,86 @@
+"""Ready-made index functions: what most controllers look objects up by.
+
+An index function maps an object to the values it is found under: none, one or several. client-go:
+``IndexFunc``, tools/cache/index.go. A function of your own takes the object as a dictionary.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: Takes an object, returns the values it is indexed under.
+IndexFunc = Callable[[Mapping[str, Any]], Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldIndex:
+    """Indexes by one field; see :func:`field`."""
+
+    path: tuple[str, ...]
+
+    def __call__(self, body: Mapping[str, Any]) -> tuple[str, ...]:
+        """The values of one object: one, or none."""
+        value: Any = body
+        for name in self.path:
+            if not isinstance(value, Mapping) or name not in value:
+                return ()
+            value = value[name]
+        match value:
+            case str():
+                return (value,) if value else ()
+            case bool():
+                return ("true" if value else "false",)
+            case int() | float():
+                return (str(value),)
+        return ()
+
+
+def field(path: str) -> FieldIndex:
+    """Index by a field, such as ``field("spec.nodeName")``.
+
+    Objects without the field, or with an empty one, are found under no value. Numbers and booleans
+    are indexed by their JSON text, lists and objects not at all.
+
+    :param path: names from the top of the object, joined by dots. Labels may hold dots: use :func:`label`.
+    :raises ValueError: if it is empty or has an empty name in it.
+    """
+    names = tuple(path.split("."))
+    if not all(names):
+        raise ValueError(f"field({path!r}): expected names joined by dots, such as 'spec.nodeName'")
+    return FieldIndex(names)
+
+
+def label(name: str) -> FieldIndex:
+    """Index by the value of a label, such as ``label("app.kubernetes.io/name")``.
+
+    :param name: the label's key.
+    :raises ValueError: if it is empty.
+    """
+    if not name:
+        raise ValueError("label(''): expected the key of a label")
+    return FieldIndex(("metadata", "labels", name))
+
+
+def namespace() -> IndexFunc:
+    """Index by namespace, "" for the cluster scope: ``MetaNamespaceIndexFunc``, client-go tools/cache/index.go."""
+    return _namespace
+
+
+def _namespace(body: Mapping[str, Any]) -> tuple[str]:
+    return (body["metadata"].get("namespace") or "",)
+
+
+def index_values(function: IndexFunc, body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Call an index function.
+
+    A lone text is one value: iterating it would index by letters.
+
+    :raises TypeError: if it returns something else than texts; and whatever the function raises.
+    """
+    values = function(body)
+    if isinstance(values, str):
+        return (values,)
+    found = tuple(dict.fromkeys(values))
+    if not all(isinstance(value, str) for value in found):
+        raise TypeError(f"an index function returns texts, not {found!r}")
+    return found

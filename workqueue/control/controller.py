@@ -1,0 +1,309 @@
+"""The controller: a bounded pool of threads that drains a queue of keys.
+
+Source: the worker loop of client-go's controllers (examples/workqueue, sample-controller) and
+controller-runtime pkg/internal/controller. Each worker gets a key, runs the reconcile function, and
+marks the key done whatever happened. The queue sees to it that one key is never in two hands.
+
+Nothing that a reconcile function raises ends a worker, SystemExit and KeyboardInterrupt included:
+a worker is no place to end a process from.
+"""
+
+import contextlib
+import inspect
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from workqueue.base.clock import Clock, RealClock
+from workqueue.base.errors import ConfigurationError, ShutDown
+from workqueue.base.keys import ObjectKey
+from workqueue.cache import Reader
+from workqueue.control.result import ReconcileFunc, Request, Result, TerminalError
+from workqueue.queues import RateLimitingQueue
+
+logger = logging.getLogger("workqueue.control")
+
+#: Seconds until a worker whose own loop failed goes on: client-go's wait.UntilWithContext(…, time.Second).
+RESTART_PAUSE = 1.0
+#: Seconds that the workers, all together, are waited for once the drain is over.
+JOIN_TIMEOUT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerStatistics:
+    """One controller at one instant."""
+
+    name: str
+    #: Worker threads alive.
+    workers: int
+    #: Workers that run a reconcile function now.
+    active: int
+    #: Runs that ended, by outcome.
+    success: int
+    requeue: int
+    requeue_after: int
+    error: int
+    #: Of the errors: those that said not to retry.
+    terminal: int
+    #: Of the errors: those after which the key was given up.
+    given_up: int
+    #: Keys that were no keys.
+    invalid: int
+    #: Times a worker's own loop failed and was restarted.
+    restarts: int
+
+
+class _Counts:
+    """Guarded by the controller's lock."""
+
+    def __init__(self) -> None:
+        self.active = self.success = self.requeue = self.requeue_after = 0
+        self.error = self.terminal = self.given_up = self.invalid = self.restarts = 0
+
+
+class Controller:
+    """Runs a reconcile function for keys, by a bounded number of workers."""
+
+    def __init__(
+        self,
+        name: str,
+        reconcile: ReconcileFunc,
+        *,
+        queue: RateLimitingQueue[ObjectKey],
+        workers: int = 1,
+        cache: Reader | None = None,
+        synced: Callable[[], bool] = lambda: True,
+        max_retries: int | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """
+        :param name: for threads, logs and metrics.
+        :param reconcile: called with a :class:`Request`.
+        :param queue: where keys come from.
+        :param workers: how many threads.
+        :param cache: what requests look objects up in.
+        :param synced: says whether the caches are; nothing starts before.
+        :param max_retries: how often a failing key is tried again before it is given up; None is without end.
+        :param clock: where time comes from.
+        :raises ConfigurationError: if one of them cannot be.
+        """
+        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+            raise ConfigurationError(f"controller {name!r}: workers={workers!r}, expected a whole number of at least 1")
+        if max_retries is not None and (type(max_retries) is not int or max_retries < 0):
+            raise ConfigurationError(f"controller {name!r}: max_retries={max_retries!r}, expected 0 or more, or None")
+        _check_shape(name, reconcile)
+        self.name = name
+        self.queue = queue
+        self.workers = workers
+        self.max_retries = max_retries
+        self._reconcile = reconcile
+        self._cache = cache
+        self._synced = synced
+        self._clock: Clock = clock if clock is not None else RealClock()
+        self._lock = threading.Lock()
+        #: Restarting workers sleep here, so that a stop wakes them.
+        self._stop_changed = threading.Condition(self._lock)
+        # All below are guarded by _lock.
+        self._threads: list[threading.Thread] = []
+        #: Workers take no further key. Set once; workers read it without the lock, a key too late at most.
+        self._stopped = False
+        self._counts = _Counts()
+
+    def add(self, key: ObjectKey | tuple[str, str] | str) -> None:
+        """Ask for a key to be reconciled, from any thread.
+
+        :param key: an ObjectKey, a (namespace, name) pair, or the text of either.
+        :raises InvalidKey: if it names no object.
+        """
+        self.queue.add(ObjectKey.of(key))
+
+    def start(self) -> None:
+        """Start the workers; a controller that was stopped meanwhile starts none.
+
+        :raises RuntimeError: if they were started already, or the caches are not synced.
+        """
+        if not self._synced():
+            raise RuntimeError(f"controller {self.name!r} started before its caches were synced")
+        with self._lock:
+            if self._stopped:
+                return
+            if self._threads:
+                raise RuntimeError(f"controller {self.name!r} was started already")
+            self._threads = [
+                threading.Thread(target=self._run, name=f"workqueue-{self.name}-{number}", daemon=True)
+                for number in range(self.workers)
+            ]
+            for thread in self._threads:
+                thread.start()
+
+    def stop(self, grace: float) -> bool:
+        """Accept no more keys, let the workers finish what is queued, then send them home.
+
+        :param grace: seconds; when they are over workers still finish the key they hold, and take no other.
+        :return: True if everything queued was handled in time.
+        """
+        drained = self.queue.shut_down_with_drain(timeout=grace if self._threads else 0)
+        with self._stop_changed:
+            self._stopped = True
+            self._stop_changed.notify_all()
+        self.queue.shut_down()
+        until = time.monotonic() + JOIN_TIMEOUT
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        return drained
+
+    def statistics(self) -> ControllerStatistics:
+        """The controller at this instant."""
+        with self._lock:
+            counts = self._counts
+            return ControllerStatistics(
+                name=self.name,
+                workers=sum(thread.is_alive() for thread in self._threads),
+                active=counts.active,
+                success=counts.success,
+                requeue=counts.requeue,
+                requeue_after=counts.requeue_after,
+                error=counts.error,
+                terminal=counts.terminal,
+                given_up=counts.given_up,
+                invalid=counts.invalid,
+                restarts=counts.restarts,
+            )
+
+    # In the workers.
+
+    def _run(self) -> None:
+        while not self._stopped:
+            key: ObjectKey | None = None
+            try:
+                with self.queue.item() as key:
+                    if not self._stopped:
+                        self._process(key)
+            except ShutDown:
+                return
+            except BaseException as error:
+                self._restart_worker(key, error)
+
+    def _restart_worker(self, key: ObjectKey | None, error: BaseException) -> None:
+        """The loop itself failed (a limiter that raises, say): report it, keep the key, breathe, go on."""
+        with self._stop_changed:
+            self._counts.restarts += 1
+            resume = self._clock.now() + RESTART_PAUSE
+        with contextlib.suppress(BaseException):
+            logger.error(
+                "controller %s: a worker failed on %s and goes on in %g s: %r",
+                self.name, key, RESTART_PAUSE, error, exc_info=error,
+            )  # fmt: skip
+        if key is not None:
+            with contextlib.suppress(BaseException):
+                self.queue.add_after(key, RESTART_PAUSE)
+        with self._stop_changed:
+            while not self._stopped and self._clock.now() < resume:
+                self._clock.wait(self._stop_changed, resume)
+
+    def _process(self, key: object) -> None:
+        """One key, from the queue's hand to its fate."""
+        try:
+            valid = ObjectKey.of(key) if isinstance(key, tuple) else None
+        except ValueError:
+            valid = None
+        if valid is None:
+            self.queue.forget(key)  # type: ignore[arg-type]
+            self._count("invalid")
+            logger.error("controller %s: %r in the queue is no key; forgotten", self.name, key)
+            return
+        retry = self.queue.num_requeues(valid)
+        request = Request(key=valid, retry=retry, logger=_KeyLogger(logger, {"key": valid}), cache=self._cache)
+        self._count("active")
+        try:
+            result = _checked(self._reconcile(request))
+        except BaseException as error:
+            self._failed(valid, retry, error)
+        else:
+            self._finished(valid, result)
+        finally:
+            self._count("active", -1)
+
+    def _finished(self, key: ObjectKey, result: Result) -> None:
+        match result.outcome:
+            case "requeue":
+                self.queue.add_rate_limited(key)
+            case "requeue_after":
+                self.queue.forget(key)
+                self.queue.add_after(key, result.after)
+            case _:
+                self.queue.forget(key)
+        self._count(result.outcome)
+
+    def _failed(self, key: ObjectKey, retry: int, error: BaseException) -> None:
+        self._count("error")
+        if _is_terminal(error):
+            self.queue.forget(key)
+            self._count("terminal")
+            logger.error("controller %s: %s failed and will not be retried: %s", self.name, key, error)
+        elif self.max_retries is None or retry < self.max_retries:
+            self.queue.add_rate_limited(key)
+            logger.warning("controller %s: %s failed (run %d), will be retried: %r", self.name, key, retry + 1, error)
+        else:
+            self.queue.forget(key)
+            self._count("given_up")
+            logger.error(
+                "controller %s: %s given up after %d runs: %r", self.name, key, retry + 1, error, exc_info=error
+            )
+
+    def _count(self, name: str, by: int = 1) -> None:
+        with self._lock:
+            setattr(self._counts, name, getattr(self._counts, name) + by)
+
+
+class _KeyLogger(logging.LoggerAdapter[logging.Logger]):
+    """Puts the worker and the key in front of each message."""
+
+    def process(self, msg: object, kwargs: Any) -> tuple[object, Any]:
+        """See :class:`logging.LoggerAdapter`."""
+        worker = threading.current_thread().name.removeprefix("workqueue-")
+        return f"[{worker}] {(self.extra or {}).get('key')}: {msg}", kwargs
+
+
+def _is_terminal(error: BaseException) -> bool:
+    """A TerminalError, or an error raised *from* one: as ``errors.Is``, which looks through wrapped errors."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        if isinstance(cause, TerminalError):
+            return True
+        seen.add(id(cause))
+        cause = cause.__cause__
+    return False
+
+
+def _checked(result: object) -> Result:
+    """What a reconcile function returned, or an error that says what it should have."""
+    if result is None:
+        return Result()
+    if isinstance(result, Result):
+        return result
+    raise TypeError(f"reconcile returned {result!r}, expected None or a Result")
+
+
+def _check_shape(name: str, reconcile: object) -> None:
+    """A reconcile function of the wrong shape is found before it is ever called."""
+    if not callable(reconcile):
+        raise ConfigurationError(f"controller {name!r}: {reconcile!r} is no function to reconcile with")
+    if inspect.iscoroutinefunction(reconcile) or inspect.iscoroutinefunction(type(reconcile).__call__):
+        raise ConfigurationError(f"controller {name!r}: {_name(reconcile)} is async; workers run plain functions")
+    try:
+        inspect.signature(reconcile).bind(object())
+    except TypeError as error:
+        raise ConfigurationError(
+            f"controller {name!r}: {_name(reconcile)} must take one argument, the request: {error}"
+        ) from None
+    except ValueError:
+        return  # a callable written in C tells nothing about its arguments
+
+
+def _name(function: object) -> str:
+    return str(getattr(function, "__name__", function))

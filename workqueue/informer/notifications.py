@@ -1,0 +1,125 @@
+"""What handlers are told, and what is known of each of them."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from workqueue.base.clock import Clock
+from workqueue.base.keys import ObjectKey
+from workqueue.base.origin import LOW_PRIORITY, Origin, origin
+from workqueue.cache import Body, Entry
+
+logger = logging.getLogger("workqueue.informer")
+
+#: Handlers only enqueue; one that takes longer than this, in seconds, holds up the events behind it.
+SLOW_HANDLER = 0.05
+
+Kind = Literal["add", "update", "delete"]
+
+#: Called with keyword arguments only: key, namespace, name, uid, labels, old, new, final_state_known, initial.
+HandlerFunc = Callable[..., object]
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One change of one object."""
+
+    kind: Kind
+    key: ObjectKey
+    #: The object before; None for an add. For a delete the last state that is known.
+    old: Entry | None
+    #: The object after; None for a delete.
+    new: Entry | None
+    #: Part of what existed at the start.
+    initial: bool = False
+    #: Delivered again though nothing changed.
+    resync: bool = False
+    #: False for a deletion noticed only by the object's absence: ``old`` may be stale.
+    #: client-go's DeletedFinalStateUnknown.
+    final_state_known: bool = True
+
+    @property
+    def origin(self) -> Origin:
+        """Why a key that the handler adds is added."""
+        if self.resync:
+            return Origin("resync", LOW_PRIORITY)
+        if self.initial:
+            return Origin("initial list", LOW_PRIORITY)
+        return Origin(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerStatistics:
+    """One handler at one instant."""
+
+    name: str
+    kind: Kind
+    #: Calls so far.
+    calls: int
+    #: Calls that raised; the event counts as handled.
+    errors: int
+    #: Calls that took longer than SLOW_HANDLER.
+    slow: int
+
+
+class Handler:
+    """A user's function for one kind of change."""
+
+    def __init__(self, function: HandlerFunc, *, kind: Kind, clock: Clock) -> None:
+        """
+        :param function: called with keyword arguments, see :data:`HandlerFunc`; sync and quick.
+        :param kind: the changes it is called for.
+        :param clock: to notice slow calls.
+        """
+        self.function = function
+        self.kind = kind
+        self.name: str = getattr(function, "__qualname__", repr(function))
+        self._clock = clock
+        # Written by the one thread that delivers, see Informer.deliver.
+        self._calls = 0
+        self._errors = 0
+        self._slow = 0
+
+    def tell(self, notification: Notification) -> None:
+        """Call the function, if it wants to hear of this kind of change. An error ends that call and nothing else."""
+        if notification.kind != self.kind:
+            return
+        old, new = notification.old, notification.new
+        entry = new if new is not None else old
+        started = self._clock.now()
+        try:
+            with origin(notification.origin):
+                self.function(
+                    key=notification.key,
+                    namespace=notification.key.namespace,
+                    name=notification.key.name,
+                    uid=entry.uid if entry is not None else "",
+                    labels=dict(entry.labels) if entry is not None else {},
+                    old=Body(old) if old is not None else None,
+                    new=Body(new) if new is not None else None,
+                    final_state_known=notification.final_state_known,
+                    initial=notification.initial,
+                )
+        except Exception:
+            self._errors += 1
+            logger.exception("handler %s failed on %s of %s", self.name, notification.kind, notification.key)
+        self._calls += 1
+        took = self._clock.now() - started
+        if took > SLOW_HANDLER:
+            self._slow += 1
+            if self._slow & (self._slow - 1) == 0:  # the 1st, 2nd, 4th, 8th … time: a warning and no flood
+                logger.warning(
+                    "handler %s took %.0f ms on %s (slow %d times so far): handlers should only add keys",
+                    self.name, took * 1000, notification.key, self._slow,
+                )  # fmt: skip
+
+    def statistics(self) -> HandlerStatistics:
+        """The handler at this instant; a call in progress is not counted yet."""
+        return HandlerStatistics(
+            name=self.name,
+            kind=self.kind,
+            calls=self._calls,
+            errors=self._errors,
+            slow=self._slow,
+        )

@@ -1,0 +1,6 @@
+"""The plugin: where the machinery meets Kopf. The only room that imports kopf, kubernetes and pykube."""
+
+from workqueue.plugin.manager import Manager
+from workqueue.plugin.sources import ManagedController, ResourceInformer
+
+__all__ = ["ManagedController", "Manager", "ResourceInformer"]

@@ -1,0 +1,125 @@
+"""The handlers lane: events from Kopf's public handlers into an informer.
+
+It stands on ``@kopf.on.event`` alone, which any Kopf has, and is honest about what that cannot do:
+
+- Kopf keeps events of one object in order, but not those of two objects of one name. So a DELETED
+  with another uid than the stored one removes nothing, and an older resourceVersion never replaces
+  a newer one (:class:`workqueue.informer.Informer` sees to both).
+- Kopf does not say when its first listing is through. Synced is when every key of an own metadata
+  list was seen or is gone.
+- Kopf does not say what was deleted while its watch was interrupted. That list is made again when
+  Kopf lists again, and from time to time; it removes a key only if the stored resourceVersion is
+  not newer than the list.
+- There is no atomic replacement of the cache, no news of being paused by peering, and where Kopf
+  ends the operator after persistent errors of the API server, it ends.
+
+Nothing is written to watched objects: the handlers return None, see also :mod:`workqueue.plugin.noise`.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+
+from workqueue.base.errors import InvalidObject
+from workqueue.base.keys import object_key
+from workqueue.informer import Handler, HandlerFunc, Informer, Kind
+from workqueue.plugin.login import Login
+from workqueue.plugin.noise import PREFIX
+from workqueue.plugin.presence_watch import PresenceWatch
+from workqueue.plugin.resources import ResourceSpec
+from workqueue.plugin.scope import Scope
+
+logger = logging.getLogger("workqueue.plugin")
+
+
+class HandlersLane:
+    """Feeds one informer. Its own state is touched in the thread of Kopf's loop only."""
+
+    def __init__(
+        self,
+        spec: ResourceSpec,
+        *,
+        informer: Informer,
+        registry: kopf.OperatorRegistry,
+        login: Login,
+        ambiguous: Callable[[str], None],
+    ) -> None:
+        """
+        :param spec: the resource.
+        :param informer: where its events go.
+        :param registry: Kopf's, where the handlers are registered.
+        :param login: for the metadata list.
+        :param ambiguous: called with one line if the spec fits several resources.
+        """
+        self._spec = spec
+        self._informer = informer
+        self._registry = registry
+        self._login = login
+        self._ambiguous = ambiguous
+        self.renew()
+        self._register()
+
+    def renew(self) -> None:
+        """Make ready for a run: nothing is known of the cluster yet."""
+        self._watch = PresenceWatch(self._spec, informer=self._informer, login=self._login, ambiguous=self._ambiguous)
+
+    @property
+    def problem(self) -> str:
+        """Why the cache is not synced, in a few words."""
+        return self._watch.problem
+
+    def add_handler(self, function: HandlerFunc, *, kind: Kind) -> Handler:
+        """Register a user's function with Kopf and with the informer.
+
+        :param function: see :meth:`workqueue.informer.Informer.add_handler`.
+        :param kind: what it wants to hear of.
+        """
+        handler = self._informer.add_handler(function, kind=kind)
+
+        async def deliver(**_: Any) -> None:
+            self._informer.deliver()  # of all handlers, in the order of the changes; mostly that is this one
+
+        self._on_event(deliver, name=getattr(function, "__name__", kind))
+        return handler
+
+    def start(self, scope: Scope) -> None:
+        """Begin to look for the first sync.
+
+        :param scope: the namespaces that are served.
+        """
+        self._watch.start(scope)
+
+    def stop(self) -> None:
+        """Look no more. A request under way is left to end by itself."""
+        self._watch.stop()
+        self._informer.stop()
+
+    def _register(self) -> None:
+        async def intake(event: Any, **_: Any) -> None:
+            self._take(event)
+
+        # First, so that the cache is up to date before any of the users' handlers hears of it.
+        self._on_event(intake, name="intake")
+
+    def _on_event(self, function: Callable[..., Any], *, name: str) -> None:
+        kopf.on.event(
+            *self._spec.args, **self._spec.kopf_kwargs(), id=f"{PREFIX}{self._spec}/{name}", registry=self._registry
+        )(function)
+
+    def _take(self, event: Any) -> None:
+        """One event. It must not raise: Kopf would hold back the object's next events."""
+        listed = event.get("type") is None
+        try:
+            body = event.get("object") or {}
+            key = object_key(body)
+            if event.get("type") == "DELETED":
+                self._informer.remove(body)
+            else:
+                self._informer.apply(body, initial=listed and not self._informer.has_synced)
+            self._watch.seen(key, listed="by Kopf" if listed else "")
+        except InvalidObject as error:
+            logger.warning("%s: an event was ignored: %s", self._spec, error)
+        except Exception:
+            logger.exception("%s: an event was not applied", self._spec)

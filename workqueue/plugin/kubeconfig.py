@@ -1,0 +1,103 @@
+"""Says in one line why there is nothing to log in with.
+
+The clients' own errors do not name the file, the context or the line.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from workqueue.base.errors import ConfigurationError
+
+#: Where a pod finds the token of its service account.
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
+
+def in_cluster() -> bool:
+    """True in a pod with a service account: clients use that before any kubeconfig."""
+    return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and Path(SERVICE_ACCOUNT).exists()
+
+
+def kubeconfig_paths() -> list[Path]:
+    """The files that clients read: those of KUBECONFIG, else the one in the home folder."""
+    given = [text for text in os.environ.get("KUBECONFIG", "").split(os.pathsep) if text.strip()]
+    return [Path(text.strip()).expanduser() for text in given or ["~/.kube/config"]]
+
+
+def diagnose() -> str | None:
+    """What is wrong with the kubeconfig and what to do, in one line; None if nothing is found to be wrong."""
+    paths = kubeconfig_paths()
+    shown = ", ".join(map(str, paths))
+    if not any(path.exists() for path in paths):
+        if os.environ.get("KUBECONFIG"):
+            return f"kubeconfig {shown} does not exist: correct KUBECONFIG"
+        return (
+            f"no cluster to log in to: there is no {shown}, KUBECONFIG is not set, "
+            "and this is no pod with a service account"
+        )
+    try:
+        config = _read(paths)
+    except ConfigurationError as error:
+        return str(error)
+    known = ", ".join(sorted(config.contexts)) or "none"
+    if not config.current:
+        return f"kubeconfig {shown} has no current-context: choose one of its contexts ({known})"
+    if config.current not in config.contexts:
+        return f"kubeconfig {shown} has no context {config.current!r}, its current-context; there are: {known}"
+    for kind, names in (("cluster", config.clusters), ("user", config.users)):
+        name = config.contexts[config.current].get(kind)
+        if (name or kind == "cluster") and name not in names:
+            return f"kubeconfig {shown} has no {kind} {name!r}, which its context {config.current!r} wants"
+    return None
+
+
+def exec_command() -> str:
+    """The command of the current context's exec plugin; "" if there is none, or a service account is used."""
+    if in_cluster():
+        return ""
+    try:
+        config = _read(kubeconfig_paths())
+    except ConfigurationError:
+        return ""
+    user = config.users.get(config.contexts.get(config.current, {}).get("user", ""), {})
+    return str((user.get("exec") or {}).get("command") or "")
+
+
+@dataclass(slots=True)
+class _Config:
+    """Several files as one: of each name the first counts, as in kubectl."""
+
+    current: str = ""
+    contexts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    clusters: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    users: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def _read(paths: Iterable[Path]) -> _Config:
+    config = _Config()
+    for path in paths:
+        if not path.exists():
+            continue
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"kubeconfig {path} is not YAML: {_one_line(error)}") from None
+        except OSError as error:
+            raise ConfigurationError(f"kubeconfig {path} cannot be read: {error.strerror}") from None
+        if not isinstance(content, Mapping):
+            raise ConfigurationError(f"kubeconfig {path} is no kubeconfig: expected clusters, users and contexts")
+        config.current = config.current or content.get("current-context") or ""
+        for kind, known in (("context", config.contexts), ("cluster", config.clusters), ("user", config.users)):
+            for item in content.get(f"{kind}s") or ():
+                if not isinstance(item, Mapping) or "name" not in item:
+                    raise ConfigurationError(f"kubeconfig {path} has a {kind} without a name")
+                known.setdefault(item["name"], item.get(kind) or {})
+    return config
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

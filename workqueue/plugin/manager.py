@@ -1,0 +1,129 @@
+"""The manager: where an operator is put together, in a few lines of a file that Kopf loads."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import kopf
+from kubernetes import client as kubernetes_client
+from pykube import HTTPClient
+
+from workqueue.base.clock import Clock
+from workqueue.base.errors import ConfigurationError
+from workqueue.base.keys import ObjectKey
+from workqueue.cache import IndexFunc, Transform
+from workqueue.control import ReconcileFunc
+from workqueue.plugin.resources import ResourceSpec
+from workqueue.plugin.runtime import Runtime
+from workqueue.plugin.sources import ManagedController, ResourceInformer
+from workqueue.queues import RateLimiter
+from workqueue.status import parse_address
+
+
+class Manager:
+    """Makes informers and controllers. Inert: Kopf's startup brings them to life, its cleanup ends them."""
+
+    def __init__(
+        self,
+        *,
+        registry: kopf.OperatorRegistry | None = None,
+        bind: str | None = None,
+        grace: float | None = None,
+        namespaces: Collection[str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """
+        :param registry: Kopf's registry, as of Kopf's own decorators; the default one by default.
+        :param bind: where probes and metrics are served, ``host:port``, or "0" for nowhere; the environment's
+            WORKQUEUE_BIND_ADDRESS by default, else 127.0.0.1:8080.
+        :param grace: seconds that a stop waits for queued work; 20 by default. Keep it below the pod's
+            terminationGracePeriodSeconds.
+        :param namespaces: the namespaces that the operator serves, only for operators that are not started by
+            ``kopf run``; there it is known.
+        :param clock: where time comes from; for tests.
+        :raises ConfigurationError: if one of them cannot be.
+        """
+        self._runtime = Runtime.of(registry if registry is not None else kopf.get_default_registry())
+        if bind is not None:
+            parse_address(bind)
+            self._runtime.bind = bind
+        if grace is not None:
+            if not grace >= 0:
+                raise ConfigurationError(f"Manager(grace={grace!r}): expected seconds, 0 or more")
+            self._runtime.grace = grace
+        if namespaces is not None:
+            self._runtime.namespaces = tuple(namespaces)
+        if clock is not None:
+            self._runtime.clock = clock
+
+    def informer(
+        self,
+        *resource: str,
+        indexers: Mapping[str, IndexFunc] | None = None,
+        transform: Transform | None = None,
+        resync: float = 0.0,
+        cache_sync_timeout: float = 120.0,
+        **selector: str,
+    ) -> ResourceInformer:
+        """Watch a resource and keep its objects in a cache.
+
+        :param resource: one resource in any way in which Kopf names it: ``"pods"``, ``"deployments.apps"``,
+            group, version and plural.
+        :param indexers: secondary indexes by name; there is always one by "namespace".
+        :param transform: changes each object before it is stored.
+        :param resync: seconds after which each cached object is delivered again as an update; 0 is never.
+        :param cache_sync_timeout: seconds to wait for the first sync, counted while the resource is served;
+            then the operator ends with one line that names the resource.
+        :param selector: group, version, kind, plural, singular or shortcut by keyword, as in Kopf.
+        :raises ConfigurationError: if it is not the name of one resource, or a number is out of range.
+        """
+        return self._runtime.informer(
+            ResourceSpec.parse(*resource, **selector),
+            indexers=indexers,
+            transform=transform,
+            resync=resync,
+            cache_sync_timeout=cache_sync_timeout,
+        )
+
+    def controller(
+        self,
+        name: str,
+        reconcile: ReconcileFunc,
+        *,
+        wait_for: Sequence[ResourceInformer] = (),
+        workers: int = 1,
+        rate_limiter: RateLimiter[ObjectKey] | None = None,
+        max_retries: int | None = None,
+    ) -> ManagedController:
+        """Drain a queue of keys with a bounded pool of worker threads.
+
+        :param name: for threads, logs and metrics; one for each controller.
+        :param reconcile: called with a :class:`workqueue.Request`; returns None or a :class:`workqueue.Result`.
+        :param wait_for: informers whose caches must be synced before the first worker starts; ``request.get()``
+            looks in the first one.
+        :param workers: how many threads, and so how many keys are worked on at once.
+        :param rate_limiter: how long a failed key waits; 5 ms doubled with each failure, to 1000 s, by default.
+        :param max_retries: after how many retries a failing key is given up until something adds it again;
+            None is never.
+        :raises ConfigurationError: if one of them cannot be, or the name is taken.
+        """
+        return self._runtime.controller(
+            name,
+            reconcile,
+            wait_for=wait_for,
+            workers=workers,
+            rate_limiter=rate_limiter,
+            max_retries=max_retries,
+        )
+
+    def kubernetes(self) -> kubernetes_client.ApiClient:
+        """The official client with Kopf's own login; for all threads.
+
+        :raises RuntimeError: before Kopf has logged in.
+        """
+        return self._runtime.login.kubernetes()
+
+    def pykube(self) -> HTTPClient:
+        """A pykube client with Kopf's own login; one for each thread.
+
+        :raises RuntimeError: before Kopf has logged in.
+        """
+        return self._runtime.login.pykube()

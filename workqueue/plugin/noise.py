@@ -1,0 +1,50 @@
+"""Keeps Kopf quiet about objects that are only watched.
+
+Kopf logs a line for each call of each handler, and takes its finalizer off every object that
+carries one without need. Both are right for handlers that do work; ours only feed a cache, on each
+event of each pod.
+"""
+
+import logging
+
+import kopf
+
+from workqueue.plugin.internals import may_need_finalizers
+
+#: Our handlers' ids begin with this.
+PREFIX = "workqueue/"
+
+#: A marker no other operator sets, so that Kopf finds none to take off.
+FINALIZER = "workqueue.kopf.dev/unused"
+
+#: Kopf's own default, which objects may carry from other operators.
+_KOPF_FINALIZER = kopf.OperatorSettings().persistence.finalizer
+
+_LOGGER = logging.getLogger("kopf.objects")
+
+
+class HandlerNoise(logging.Filter):
+    """Drops "Handler 'workqueue/…' succeeded." and "… is invoked.", and nothing else."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False for a line to drop."""
+        message = record.msg if isinstance(record.msg, str) else ""
+        return not (message.startswith(f"Handler '{PREFIX}") and message.endswith((" succeeded.", " is invoked.")))
+
+    def attach(self) -> None:
+        """Filter from now on."""
+        _LOGGER.addFilter(self)
+
+    def detach(self) -> None:
+        """Filter no more."""
+        _LOGGER.removeFilter(self)
+
+
+def leave_finalizers_alone(settings: kopf.OperatorSettings, registry: kopf.OperatorRegistry) -> None:
+    """Make Kopf write nothing to objects that are only watched.
+
+    A pod with the finalizer of another Kopf operator would be patched to lose it. Where the user
+    chose a finalizer, or has handlers that need one, everything stays as it is.
+    """
+    if settings.persistence.finalizer == _KOPF_FINALIZER and not may_need_finalizers(registry):
+        settings.persistence.finalizer = FINALIZER

@@ -1,0 +1,228 @@
+"""Knows when the first listing is through, and finds deletions that nobody saw.
+
+For the handlers lane, where Kopf tells neither: a thread that lists metadata and compares.
+"""
+
+import functools
+import logging
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import kopf
+import requests
+
+from workqueue.base.keys import ObjectKey
+from workqueue.cache import Entry
+from workqueue.informer import Informer
+from workqueue.plugin.discovery import discover
+from workqueue.plugin.login import Login
+from workqueue.plugin.presence import Presence, exists, list_namespaces, list_presence
+from workqueue.plugin.resources import ResourceSpec
+from workqueue.plugin.scope import Scope
+
+T = TypeVar("T")
+
+logger = logging.getLogger("workqueue.plugin")
+
+#: Seconds until the first metadata list is compared with a fresh one if keys are still unseen; doubled each time.
+FIRST_RELIST = 1.0
+#: The longest pause between two attempts, in seconds.
+MAXIMUM_PAUSE = 30.0
+#: Seconds between two looks for a resource that is not served yet: controller-runtime's Kind source.
+DISCOVERY_PERIOD = 10.0
+#: Kopf's listing is over when it brought nothing for so many seconds.
+QUIET = 1.0
+#: Seconds between two looks for deletions that nobody saw.
+GAP_CHECK_PERIOD = 300.0
+
+
+class PresenceWatch:
+    """Says when the first listing is through, and finds deletions that nobody saw. Works in a thread of its own."""
+
+    def __init__(
+        self, spec: ResourceSpec, *, informer: Informer, login: Login, ambiguous: Callable[[str], None]
+    ) -> None:
+        """
+        :param spec: the resource.
+        :param informer: whose cache is compared.
+        :param login: whose client lists.
+        :param ambiguous: called with one line if the spec fits several resources.
+        """
+        self._spec = spec
+        self._name = str(spec)
+        self._ambiguous = ambiguous
+        self._informer = informer
+        self._login = login
+        self._clock = informer.clock
+        #: The thread sleeps here.
+        self._changed = threading.Condition()
+
+        # All below are guarded by _changed.
+        #: Why the informer is not synced, in a few words.
+        self._problem = f"{spec}: not logged in"
+        #: Keys that had an event before the first sync; None after it.
+        self._seen: set[ObjectKey] | None = set()
+        #: When Kopf last brought an object of a listing after the first sync; None if a look took care of it.
+        self._relisted_at: float | None = None
+        self._stopped = False
+        self._scope = Scope()
+        self._thread = threading.Thread(target=self._run, name=f"workqueue-lists-{spec}", daemon=True)
+
+    def start(self, scope: Scope) -> None:
+        """Begin.
+
+        :param scope: the namespaces that are served.
+        """
+        self._scope = scope
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more; a request under way is left to end by itself."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        with self._login.changed:
+            self._login.changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout=1.0)
+
+    @property
+    def problem(self) -> str:
+        """Why the informer is not synced, in a few words."""
+        return self._problem
+
+    def seen(self, key: ObjectKey, *, listed: str) -> None:
+        """An event of the key was applied.
+
+        :param listed: by whom, if it came from a listing and not from a change; else "".
+        """
+        if self._seen is None and not listed:  # nearly always; read without the lock: None is for good
+            return
+        with self._changed:
+            if self._seen is None:
+                self._relisted_at = self._clock.now()
+            else:
+                self._seen.add(key)
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        try:
+            with self._login.changed:
+                while not self._login.is_logged_in and not self._stopped:
+                    self._clock.wait(self._login.changed, None)
+            resource = self._find()
+            if resource is not None and self._sync(resource):
+                self._look_for_gaps(resource)
+        except Exception:
+            logger.exception("%s: the lists ended; deletions that nobody saw will stay in the cache", self._name)
+
+    def _find(self) -> kopf.Resource | None:
+        """Wait until the cluster serves the resource; None when stopped or when it is not clear which one is meant."""
+        while (found := self._persistently(lambda: discover(self._login.pykube(), self._spec))) is not None:
+            if len(found) == 1:
+                return found[0]
+            if len(found) > 1:
+                names = " and ".join(sorted(f"{r.plural}.{r.version}.{r.group}" for r in found))
+                self._ambiguous(f"informer({self._name!r}) fits {names}: name one of them")
+                return None
+            self._problem = f"{self._name} is not served by the cluster"
+            self._pause(DISCOVERY_PERIOD)
+        return None
+
+    def _sync(self, resource: kopf.Resource) -> bool:
+        """Mark the informer synced when all that exists has been seen."""
+        self._informer.mark_served()
+        self._problem = f"{self._name}: waiting for the first listing"
+        pause = FIRST_RELIST
+        while (present := self._list(resource)) is not None:
+            expected = {key for presence in present for key in presence.keys}
+            relist_at = self._clock.now() + pause
+            pause = min(pause * 2, MAXIMUM_PAUSE)
+            with self._changed:
+                while not self._stopped and self._seen is not None:
+                    expected -= self._seen
+                    if not expected:
+                        self._seen = None
+                    elif self._clock.now() >= relist_at:
+                        break
+                    else:
+                        self._clock.wait(self._changed, relist_at)
+                done = self._seen is None
+            if done:
+                self._informer.mark_synced()
+                return True
+        return False
+
+    def _look_for_gaps(self, resource: kopf.Resource) -> None:
+        """Find deletions that nobody saw, when Kopf has listed again and every now and then."""
+        looked_at = self._clock.now()
+        while self._wait_for_gap(looked_at + GAP_CHECK_PERIOD):
+            looked_at = self._clock.now()
+            present = self._list(resource)
+            if present is None:
+                return
+            keys = {key for presence in present for key in presence.keys}
+            for entry in self._informer.reader.entries():
+                presence = next((p for p in present if p.covers(entry)), None)
+                if presence is None or entry.key in keys:
+                    continue
+                newer = presence.is_newer_than(entry)
+                if newer is None:
+                    newer = self._is_gone(resource, entry)
+                if newer:
+                    self._informer.remove_missing(entry)
+            self._informer.deliver()
+
+    def _is_gone(self, resource: kopf.Resource, entry: Entry) -> bool:
+        """Ask about one object whose version cannot be compared; in doubt it stays."""
+        try:
+            return not exists(self._login.pykube(), resource, entry)
+        except (requests.RequestException, RuntimeError):
+            return False
+
+    def _wait_for_gap(self, latest: float) -> bool:
+        with self._changed:
+            while not self._stopped:
+                now = self._clock.now()
+                quiet_at = latest if self._relisted_at is None else self._relisted_at + QUIET
+                if now >= min(quiet_at, latest):
+                    self._relisted_at = None
+                    return True
+                self._clock.wait(self._changed, min(quiet_at, latest))
+            return False
+
+    def _list(self, resource: kopf.Resource) -> list[Presence] | None:
+        """What exists in the namespaces served; None when stopped."""
+
+        def attempt() -> list[Presence]:
+            client = self._login.pykube()
+            namespaces = [""]
+            if resource.namespaced:
+                namespaces = self._scope.resolve(functools.partial(list_namespaces, client))
+            return [list_presence(client, resource, namespace) for namespace in namespaces]
+
+        return self._persistently(attempt)
+
+    def _persistently(self, attempt: Callable[[], T]) -> T | None:
+        """Try a request until it works; None when stopped."""
+        pause = FIRST_RELIST
+        while not self._stopped:
+            try:
+                return attempt()
+            except (requests.RequestException, RuntimeError, ValueError, KeyError) as error:
+                self._report(error, pause)
+            self._pause(pause)
+            pause = min(pause * 2, MAXIMUM_PAUSE)
+        return None
+
+    def _report(self, error: Exception, pause: float) -> None:
+        if not self._stopped:
+            self._problem = f"{self._name}: asking the API server failed: {error}"
+            logger.warning("%s, next try in %g s", self._problem, pause)
+
+    def _pause(self, seconds: float) -> None:
+        with self._changed:
+            until = self._clock.now() + seconds
+            while not self._stopped and self._clock.now() < until:
+                self._clock.wait(self._changed, until)

@@ -1,0 +1,300 @@
+"""The life of everything in one operator: made at startup, gone after cleanup, ready for another run.
+
+One runtime for each Kopf registry, however many managers are made for it: ``kopf run a.py b.py``
+is one operator with one server and one drain. It hangs on the registry itself, so it is found
+again by whoever has that, and goes with it.
+
+Startup and cleanup handlers of ours never raise: Kopf would retry them every minute for ever. What
+cannot be mended ends in :meth:`Runtime.fatal`: the reason is kept, Kopf is stopped, everything
+drains, and the process ends with that one line and a status that is not 0.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
+
+import kopf
+
+from workqueue.base.clock import Clock, RealClock
+from workqueue.base.errors import ConfigurationError, WorkqueueError
+from workqueue.base.keys import ObjectKey
+from workqueue.cache import IndexFunc, Transform
+from workqueue.control import ReconcileFunc
+from workqueue.plugin.handlers_lane import HandlersLane
+from workqueue.plugin.internals import stop_operator
+from workqueue.plugin.login import Login
+from workqueue.plugin.noise import PREFIX, HandlerNoise, leave_finalizers_alone
+from workqueue.plugin.probes import serve
+from workqueue.plugin.resources import ResourceSpec
+from workqueue.plugin.scope import Scope
+from workqueue.plugin.sources import ManagedController, ResourceInformer
+from workqueue.prometheus import PrometheusMetrics
+from workqueue.queues import RateLimiter
+from workqueue.status import StatusServer
+
+T = TypeVar("T")
+
+logger = logging.getLogger("workqueue.plugin")
+
+#: The name under which a registry carries its runtime.
+_ATTRIBUTE = "_kopf_workqueue_runtime"
+
+
+class Runtime:
+    """See the module. Its state is touched in the thread of Kopf's loop, except where a lock is named."""
+
+    def __init__(self, registry: kopf.OperatorRegistry) -> None:
+        """:param registry: Kopf's. Use :meth:`of`."""
+        self._registry = registry
+        self.login = Login()
+        self.metrics = PrometheusMetrics()
+        #: Set by the managers; the first that says something counts.
+        self.bind: str | None = None
+        self.namespaces: Collection[str] | None = None
+        self.grace: float = 20.0
+        self.clock: Clock = RealClock()
+
+        self._informers: list[ResourceInformer] = []
+        self._controllers: dict[str, ManagedController] = {}
+        self._noise = HandlerNoise()
+        self._server: StatusServer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._used = False
+        #: True from Kopf's first login on: only then can an operator be stopped and still clean up.
+        self._running = False
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        #: Guarded by _lock. Why the process ends; the first reason stands.
+        self._reason: str | None = None
+
+        kopf.on.startup(id=f"{PREFIX}startup", registry=registry)(self._startup)
+        kopf.on.cleanup(id=f"{PREFIX}cleanup", registry=registry)(self._cleanup)
+        kopf.on.login(id=f"{PREFIX}login", registry=registry)(self._log_in)
+
+    @classmethod
+    def of(cls, registry: kopf.OperatorRegistry) -> "Runtime":
+        """The registry's runtime; made at the first call."""
+        found: Runtime | None = getattr(registry, _ATTRIBUTE, None)
+        if found is None:
+            found = cls(registry)
+            setattr(registry, _ATTRIBUTE, found)
+        return found
+
+    # While the operator is put together.
+
+    def informer(
+        self,
+        spec: ResourceSpec,
+        *,
+        indexers: Mapping[str, IndexFunc] | None,
+        transform: Transform | None,
+        resync: float,
+        cache_sync_timeout: float,
+    ) -> ResourceInformer:
+        """See :meth:`workqueue.Manager.informer`."""
+        if not cache_sync_timeout > 0:
+            raise ConfigurationError(
+                f"informer({str(spec)!r}): cache_sync_timeout={cache_sync_timeout!r}, expected > 0"
+            )
+        source = ResourceInformer(
+            lambda informer: HandlersLane(
+                spec, informer=informer, registry=self._registry, login=self.login, ambiguous=self.fatal
+            ),
+            name=str(spec),
+            runtime=self,
+            indexers=indexers,
+            transform=transform,
+            resync=resync,
+            cache_sync_timeout=cache_sync_timeout,
+            clock=self.clock,
+        )
+        self._informers.append(source)
+        self.metrics.informer_opened(source.statistics)
+        return source
+
+    def controller(
+        self,
+        name: str,
+        reconcile: ReconcileFunc,
+        *,
+        wait_for: Sequence[ResourceInformer],
+        workers: int,
+        rate_limiter: RateLimiter[ObjectKey] | None,
+        max_retries: int | None,
+    ) -> ManagedController:
+        """See :meth:`workqueue.Manager.controller`."""
+        if name in self._controllers:
+            raise ConfigurationError(
+                f"there is a controller {name!r} already: give one of them another name (a file that is loaded twice "
+                "into one process, as by two KopfRunners, needs a registry of its own each time)"
+            )
+        controller = ManagedController(
+            name,
+            reconcile,
+            wait_for=wait_for,
+            workers=workers,
+            rate_limiter=rate_limiter,
+            max_retries=max_retries,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+        self._controllers[name] = controller
+        return controller
+
+    # Kopf's activities.
+
+    async def _startup(self, settings: kopf.OperatorSettings, **_: Any) -> None:
+        try:
+            self._start(settings)
+        except WorkqueueError as error:
+            self.fatal(str(error))
+        except Exception as error:
+            logger.exception("the startup failed")
+            self.fatal(f"the startup failed: {error!r}")
+
+    def _start(self, settings: kopf.OperatorSettings) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._running = False
+        self._stopping.clear()
+        self._reason = None
+        self._noise.attach()
+        if self._used:
+            for informer in self._informers:
+                informer.renew()
+            for controller in self._controllers.values():
+                controller.renew()
+        self._used = True
+        leave_finalizers_alone(settings, self._registry)
+        scope = Scope.of_run(settings, self.namespaces)
+        self._server = serve(
+            self.bind,
+            loop=self._loop,
+            informers=self._informers,
+            controllers=self._controllers,
+            metrics=self.metrics,
+            stopping=lambda: self._stopping.is_set() or self._reason is not None,
+        )
+        for informer in self._informers:
+            informer.lane.start(scope)
+            informer.start_resync()
+            logger.info("informer %s: handlers lane", informer.name)
+        for controller in self._controllers.values():
+            threading.Thread(
+                target=self._start_when_synced,
+                args=(controller,),
+                name=f"workqueue-start-{controller.name}",
+                daemon=True,
+            ).start()
+
+    async def _log_in(self, settings: kopf.OperatorSettings, **kwargs: Any) -> kopf.ConnectionInfo:
+        """Kopf's login. It is also the first thing of ours that runs after all startup handlers are through."""
+        self._running = True
+        if self._reason is None:
+            try:
+                # In a thread of its own: an exec plugin takes its time, and Kopf's executor outlives the operator.
+                info = await _in_thread(
+                    functools.partial(self.login.log_in, settings=settings, **kwargs), name="workqueue-login"
+                )
+            except ConfigurationError as error:
+                self.fatal(str(error))
+            else:
+                self.login.renew(info)
+                return info
+        self._stop_kopf()
+        await asyncio.Event().wait()  # Kopf cancels this while it stops
+        raise AssertionError("an event that nobody sets was set")
+
+    async def _cleanup(self, **_: Any) -> None:
+        try:
+            await self._stop()
+        except Exception:
+            logger.exception("the cleanup failed")
+        if self._reason is not None:
+            raise SystemExit(f"error: {self._reason}")
+
+    async def _stop(self) -> None:
+        self._stopping.set()
+        stops = [
+            *(_in_thread(informer.stop, name=f"workqueue-stop-{informer.name}") for informer in self._informers),
+            *(
+                _in_thread(functools.partial(self._drain, controller), name=f"workqueue-drain-{name}")
+                for name, controller in self._controllers.items()
+            ),
+        ]
+        await asyncio.gather(*stops)
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+        self.login.close()
+        self._noise.detach()
+        self._loop = None
+
+    def _drain(self, managed: ManagedController) -> None:
+        controller = managed.controller
+        drained = controller.stop(self.grace)
+        after, queue = controller.statistics(), controller.queue.statistics()
+        logger.info(
+            "controller %s stopped: %s; %d keys queued and %d in processing were left, %d delayed keys dropped",
+            managed.name, "drained" if drained else f"not drained within {self.grace:g} s",
+            queue.ready, queue.processing, queue.dropped,
+        )  # fmt: skip
+        if after.active:
+            logger.warning("controller %s: %d workers still run and are abandoned", managed.name, after.active)
+
+    # In threads.
+
+    def _start_when_synced(self, managed: ManagedController) -> None:
+        for source in managed.wait_for:
+            if not source.informer.wait_for_sync(source.cache_sync_timeout):
+                if not self._stopping.is_set():
+                    self.fatal(
+                        f"the cache of {source.name} did not sync within {source.cache_sync_timeout:g} s "
+                        f"({source.lane.problem}); controller {managed.name} was not started: "
+                        "is the API server slow, or cache_sync_timeout too short?"
+                    )
+                return
+        if not self._stopping.is_set():
+            logger.info(
+                "controller %s: caches synced, %d keys queued, starting %d workers",
+                managed.name, len(managed.queue), managed.controller.workers,
+            )  # fmt: skip
+            managed.controller.start()
+
+    def fatal(self, reason: str) -> None:
+        """End the operator with one line and a status that is not 0; from any thread. The first reason stands."""
+        with self._lock:
+            if self._reason is not None:
+                return
+            self._reason = reason
+        loop = self._loop
+        if loop is not None and self._running:
+            loop.call_soon_threadsafe(self._stop_kopf)
+
+    def _stop_kopf(self) -> None:
+        if self._loop is not None and not stop_operator(self._loop):
+            logger.error("%s; Kopf could not be told to stop", self._reason)
+
+
+def _in_thread(function: Callable[[], T], *, name: str) -> "asyncio.Future[T]":
+    """Run a blocking function in a daemon thread of its own."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def finish(settle: Callable[[], None]) -> None:
+        if not done.done():
+            settle()
+
+    def run() -> None:
+        try:
+            settle = functools.partial(done.set_result, function())
+        except Exception as error:
+            settle = functools.partial(done.set_exception, error)
+        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+            loop.call_soon_threadsafe(finish, settle)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return done

@@ -1,0 +1,58 @@
+"""Which namespaces the operator serves. Kopf knows and does not tell, so it is read where the user said it."""
+
+import os
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+import click
+import kopf
+
+from workqueue.base.errors import ConfigurationError
+from workqueue.plugin.internals import match_namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """All namespaces, or those that patterns name."""
+
+    #: Kopf's patterns; empty is all namespaces.
+    patterns: tuple[str, ...] = ()
+
+    @classmethod
+    def of_run(cls, settings: kopf.OperatorSettings, given: Collection[str] | None = None) -> "Scope":
+        """What this run of Kopf serves; call it in the thread of Kopf's loop.
+
+        :param settings: those of the run.
+        :param given: what ``Manager(namespaces=…)`` said, for operators that are not started by ``kopf run``.
+        :raises ConfigurationError: if nobody said it.
+        """
+        if given is not None:
+            return cls(tuple(given))
+        if settings.peering.clusterwide:
+            return cls()
+        context = click.get_current_context(silent=True)
+        patterns = tuple((context.params.get("namespaces") or ()) if context is not None else ())
+        if legacy := os.environ.get("KOPF_RUN_NAMESPACE"):
+            patterns += (legacy,)
+        if not patterns:
+            raise ConfigurationError(
+                "this operator was not started by `kopf run`, and serves some namespaces: "
+                "say the same ones in Manager(namespaces=[…])"
+            )
+        return cls(patterns)
+
+    def resolve(self, list_namespaces: Callable[[], Iterable[str]]) -> list[str]:
+        """The namespaces served now; [""] stands for all.
+
+        :param list_namespaces: asked only if there are patterns, which need it.
+        """
+        if not self.patterns:
+            return [""]
+        if all(_is_exact(pattern) for pattern in self.patterns):
+            return list(dict.fromkeys(self.patterns))
+        present = list(list_namespaces())
+        return [name for name in present if any(match_namespace(name, pattern) for pattern in self.patterns)]
+
+
+def _is_exact(pattern: str) -> bool:
+    return not any(special in pattern for special in "*?![],")

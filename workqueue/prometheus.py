@@ -1,0 +1,129 @@
+"""Metrics for Prometheus: the only file that knows prometheus_client.
+
+Names and meaning are client-go's (util/workqueue/metrics.go), labels and buckets
+controller-runtime's (pkg/internal/metrics/workqueue.go), so that dashboards and alerts made for
+Go controllers work. Everything is computed when it is scraped, from ``statistics()``; nothing is
+registered anywhere: a :class:`PrometheusMetrics` is as many as you make.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from workqueue.base.metrics import HistogramSnapshot, QueueStatistics
+from workqueue.informer import InformerStatistics
+
+LABELS = ("name", "controller")
+
+
+class PrometheusMetrics(Collector):
+    """What is known of queues and informers, as Prometheus families.
+
+    A :class:`workqueue.base.metrics.MetricsProvider`.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        #: Guarded by _lock. Open queues by name, as often as the name is used.
+        self._queues: list[tuple[str, Callable[[], QueueStatistics]]] = []
+        #: Guarded by _lock.
+        self._informers: list[Callable[[], InformerStatistics]] = []
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def queue_opened(self, name: str, statistics: Callable[[], QueueStatistics]) -> None:
+        """See :meth:`workqueue.base.metrics.MetricsProvider.queue_opened`."""
+        with self._lock:
+            self._queues.append((name, statistics))
+
+    def queue_closed(self, name: str, statistics: Callable[[], QueueStatistics]) -> None:
+        """See :meth:`workqueue.base.metrics.MetricsProvider.queue_closed`."""
+        with self._lock:
+            if (name, statistics) in self._queues:
+                self._queues.remove((name, statistics))
+
+    def informer_opened(self, statistics: Callable[[], InformerStatistics]) -> None:
+        """Show an informer from now on."""
+        with self._lock:
+            self._informers.append(statistics)
+
+    def informer_closed(self, statistics: Callable[[], InformerStatistics]) -> None:
+        """Show it no more."""
+        with self._lock:
+            if statistics in self._informers:
+                self._informers.remove(statistics)
+
+    def render(self) -> tuple[str, bytes]:
+        """The page for a scrape: ours, and what the process itself has in prometheus_client's default registry.
+
+        :return: content type and body.
+        """
+        return CONTENT_TYPE_LATEST, generate_latest(self._registry) + generate_latest(REGISTRY)
+
+    def collect(self) -> Iterator[Metric]:
+        """Compute the families; called by a registry at each scrape."""
+        with self._lock:
+            queues, informers = list(self._queues), list(self._informers)
+        yield from _queue_families([(name, statistics()) for name, statistics in queues])
+        objects = GaugeMetricFamily("informer_objects", "Objects in the cache.", labels=("name",))
+        for read in informers:
+            informer = read()
+            objects.add_metric((informer.name,), informer.cache.objects)
+        yield objects
+
+
+def _queue_families(queues: list[tuple[str, QueueStatistics]]) -> Iterator[Metric]:
+    depth = GaugeMetricFamily(
+        "workqueue_depth",
+        "Current depth of workqueue by workqueue and priority",
+        labels=(*LABELS, "priority"),
+    )
+    adds = CounterMetricFamily("workqueue_adds", "Total number of adds handled by workqueue", labels=LABELS)
+    retries = CounterMetricFamily("workqueue_retries", "Total number of retries handled by workqueue", labels=LABELS)
+    waited = HistogramMetricFamily(
+        "workqueue_queue_duration_seconds",
+        "How long in seconds an item stays in workqueue before being requested",
+        labels=LABELS,
+    )
+    worked = HistogramMetricFamily(
+        "workqueue_work_duration_seconds",
+        "How long in seconds processing an item from workqueue takes.",
+        labels=LABELS,
+    )
+    unfinished = GaugeMetricFamily(
+        "workqueue_unfinished_work_seconds",
+        "How many seconds of work is in progress and hasn't been observed by work_duration. "
+        "Large values indicate stuck threads.",
+        labels=LABELS,
+    )
+    longest = GaugeMetricFamily(
+        "workqueue_longest_running_processor_seconds",
+        "How many seconds has the longest running processor for workqueue been running.",
+        labels=LABELS,
+    )
+    for name, queue in queues:
+        labels = (name, name)
+        depth.add_metric((*labels, ""), queue.depth)
+        adds.add_metric(labels, queue.adds)
+        retries.add_metric(labels, queue.retries)
+        waited.add_metric(labels, _cumulative(queue.queue_duration), queue.queue_duration.sum)
+        worked.add_metric(labels, _cumulative(queue.work_duration), queue.work_duration.sum)
+        unfinished.add_metric(labels, queue.unfinished_work)
+        longest.add_metric(labels, queue.longest_running)
+    yield from (depth, adds, retries, waited, worked, unfinished, longest)
+
+
+def _cumulative(histogram: HistogramSnapshot) -> list[tuple[str, float]]:
+    """Prometheus counts everything up to each bound, and everything."""
+    buckets: list[tuple[str, float]] = []
+    total = 0
+    for bound, count in zip((*histogram.bounds, float("inf")), histogram.counts, strict=True):
+        total += count
+        buckets.append((str(floatToGoString(bound)), total))  # type: ignore[no-untyped-call]
+    return buckets
