@@ -1,5 +1,6 @@
 """Handlers are called one after another, in order, each for itself: late ones, failing ones, slow ones."""
 
+import contextlib
 import threading
 
 import pytest
@@ -167,6 +168,23 @@ def test_a_late_handler_misses_nothing_and_hears_nothing_twice_while_events_come
     bringing.result(PATIENCE)
     for recorder in late:
         assert sorted(each.name for each in recorder.calls) == sorted(f"p{number}" for number in range(300))
+
+
+def test_a_change_while_a_late_handler_is_added_is_told_to_it_once(informer, indexer, background, monkeypatch):
+    apply(informer, pod("a"))
+    bringing = []
+    entries = indexer.entries
+
+    def meanwhile():
+        bringing.append(background(apply, informer, pod("b")))
+        with contextlib.suppress(TimeoutError):  # rightly it has to wait until the handler was added
+            bringing[0].result(0.05)
+        return entries()
+
+    monkeypatch.setattr(indexer, "entries", meanwhile)
+    late = Recorder().listen(informer, "add")
+    bringing[0].result(PATIENCE)
+    assert [(each.name, each.initial) for each in late.take()] == [("a", True), ("b", False)]
 
 
 # Bodies.
