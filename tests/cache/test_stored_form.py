@@ -50,7 +50,8 @@ def test_a_body_that_is_views_of_mappings_is_stored_as_dictionaries():
     entry = encode(view)
     assert entry.decode() == pod(labels={"app": "web"}, node="n1")
     assert entry.labels == {"app": "web"}
-    assert type(entry.labels) is dict
+    with pytest.raises(TypeError):
+        entry.labels["app"] = "other"
 
 
 @pytest.mark.parametrize("part", [{"uid": None}, {"uid": ""}, {"resourceVersion": None}, {"resourceVersion": ""}, {}])

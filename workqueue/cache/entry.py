@@ -7,6 +7,7 @@ half of an object.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -24,7 +25,7 @@ class Entry:
     uid: str
     #: Opaque text, "" if there is none.
     resource_version: str
-    #: Never changed once stored; may be shared between entries.
+    #: Cannot be changed.
     labels: Mapping[str, str]
     #: The object as JSON.
     body: bytes
@@ -67,7 +68,7 @@ def encode(body: Mapping[str, Any]) -> Entry:
         key=key,
         uid=metadata.get("uid") or "",
         resource_version=metadata.get("resourceVersion") or "",
-        labels=dict(metadata.get("labels") or {}),
+        labels=MappingProxyType(dict(metadata.get("labels") or {})),
         body=raw,
     )
 

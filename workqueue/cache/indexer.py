@@ -72,11 +72,14 @@ class Indexer(Reader):
 
     def put(self, entry: Entry) -> Change:
         """Store what :meth:`encode` made."""
-        indexed = self._index(entry)
-        with self._table.lock:
-            old = self._table.entries.get(entry.key)
-            self._put_locked(entry, indexed)
-        return Change(old, entry)
+        indexed: _Values = {}
+        while True:
+            indexed |= self._index(entry, self._missing(indexed))
+            with self._table.lock:
+                if len(indexed) == len(self._table.indexers):  # else an index was added meanwhile
+                    old = self._table.entries.get(entry.key)
+                    self._put_locked(entry, indexed)
+                    return Change(old, entry)
 
     def delete(self, body: Mapping[str, Any]) -> Change:
         """Remove what is stored under the object's key; nothing stored there is no error.
@@ -104,16 +107,22 @@ class Indexer(Reader):
         :raises InvalidObject: if one has no name or is no JSON; nothing changes then.
         """
         entries = {entry.key: entry for entry in map(self.encode, bodies)}
-        indexed = {key: self._index(entry) for key, entry in entries.items()}
-        with self._table.lock:
-            before = self._table.entries
-            self._table.entries = {}
-            self._table.body_bytes = 0
-            for name in self._table.indexers:
-                self._table.indices[name] = {}
-                self._table.values[name] = {}
+        indexed: dict[ObjectKey, _Values] = {key: {} for key in entries}
+        while True:
             for key, entry in entries.items():
-                self._put_locked(entry, indexed[key])
+                indexed[key] |= self._index(entry, self._missing(indexed[key]))
+            with self._table.lock:
+                if any(len(values) < len(self._table.indexers) for values in indexed.values()):
+                    continue  # an index was added meanwhile
+                before = self._table.entries
+                self._table.entries = {}
+                self._table.body_bytes = 0
+                for name in self._table.indexers:
+                    self._table.indices[name] = {}
+                    self._table.values[name] = {}
+                for key, entry in entries.items():
+                    self._put_locked(entry, indexed[key])
+                break
         gone = [Change(old, None) for key, old in before.items() if key not in entries]
         return gone + [Change(before.get(key), entry) for key, entry in entries.items()]
 
@@ -126,25 +135,39 @@ class Indexer(Reader):
 
         :raises IndexConflict: if a name is taken; none is added then.
         """
-        with self._table.lock:
-            taken = sorted(set(indexers) & set(self._table.indexers))
-            if taken:
-                raise IndexConflict(f"indexer conflict: {', '.join(taken)} exist already")
-            self._table.indexers.update(indexers)
-            for name in indexers:
-                self._table.indices[name] = {}
-                self._table.values[name] = {}
-            for entry in self._table.entries.values():
-                self._reindex_locked(entry, self._index(entry, indexers))
+        indexed: dict[ObjectKey, tuple[Entry, _Values]] = {}
+        while True:
+            with self._table.lock:
+                taken = sorted(set(indexers) & set(self._table.indexers))
+                if taken:
+                    raise IndexConflict(f"indexer conflict: {', '.join(taken)} exist already")
+                entries = self._table.entries
+                changed = [
+                    entry for key, entry in entries.items() if key not in indexed or indexed[key][0] is not entry
+                ]
+                if not changed:
+                    self._table.indexers.update(indexers)
+                    for name in indexers:
+                        self._table.indices[name] = {}
+                        self._table.values[name] = {}
+                    for entry in entries.values():
+                        self._reindex_locked(entry, indexed[entry.key][1])
+                    return
+            # Outside the lock: it may take a while, and the functions are the user's.
+            for entry in changed:
+                indexed[entry.key] = (entry, self._index(entry, indexers))
 
-    def _index(self, entry: Entry, indexers: Mapping[str, IndexFunc] | None = None) -> _Values:
+    def _missing(self, indexed: _Values) -> dict[str, IndexFunc]:
+        """The indexes whose values are not computed yet."""
+        return {name: function for name, function in list(self._table.indexers.items()) if name not in indexed}
+
+    def _index(self, entry: Entry, indexers: Mapping[str, IndexFunc]) -> _Values:
         """Compute an entry's values, each index function on its own so that one cannot harm another."""
-        functions = self._table.indexers if indexers is None else indexers
-        if not functions:
+        if not indexers:
             return {}
         body = entry.decode()
         found: _Values = {}
-        for name, function in list(functions.items()):
+        for name, function in indexers.items():
             try:
                 found[name] = index_values(function, body)
             except Exception:
@@ -158,9 +181,6 @@ class Indexer(Reader):
             self._table.body_bytes -= len(old.body)
         self._table.entries[entry.key] = entry
         self._table.body_bytes += len(entry.body)
-        if len(indexed) < len(self._table.indexers):  # indexes were added since the values were computed
-            missing = {name: f for name, f in self._table.indexers.items() if name not in indexed}
-            indexed = {**indexed, **self._index(entry, missing)}
         self._reindex_locked(entry, indexed)
 
     def _reindex_locked(self, entry: Entry, indexed: _Values) -> None:

@@ -141,6 +141,7 @@ class Informer:
         """Begin again in the same process, as if nothing had ever been seen; handlers stay."""
         with self._synced_changed:
             self._indexer.replace([])
+            self._pending.clear()
             self._synced = self._stopped = False
             self._served_at = None
 
