@@ -7,15 +7,14 @@ from collections.abc import Iterator
 import kopf
 import pytest
 import requests
+import yaml
 
 from tests.cluster.controlplane import ControlPlane
 from tests.operators.harness import ROOT, eventually, run_as_process, run_in_process
 from workqueue.queues import RateLimitingQueue
 
-RULES = [
-    {"apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": ["list", "watch"]},
-    {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": ["list", "watch"]},
-]
+#: What is deployed is what is tested.
+ROLE = ROOT / "deploy/kustomize/base/rbac.yaml"
 
 
 class Admin:
@@ -51,18 +50,19 @@ class Admin:
 @pytest.fixture
 def admin(control_plane: ControlPlane) -> Iterator[Admin]:
     made = Admin(control_plane)
-    role = {"metadata": {"name": "pods-operator"}, "rules": RULES}
+    role = yaml.safe_load(ROLE.read_text())
+    name = role["metadata"]["name"]
     binding = {
-        "metadata": {"name": "pods-operator"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "pods-operator"},
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "operator"}],
     }
     rbac = "/apis/rbac.authorization.k8s.io/v1"
     made.call("POST", f"{rbac}/clusterroles", role)
     made.call("POST", f"{rbac}/clusterrolebindings", binding)
     yield made
-    made.call("DELETE", f"{rbac}/clusterrolebindings/pods-operator")
-    made.call("DELETE", f"{rbac}/clusterroles/pods-operator")
+    made.call("DELETE", f"{rbac}/clusterrolebindings/{name}")
+    made.call("DELETE", f"{rbac}/clusterroles/{name}")
     made.session.close()
 
 

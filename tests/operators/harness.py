@@ -102,7 +102,11 @@ class _Said(logging.Handler):
 
 @contextlib.contextmanager
 def run_in_process(*args: str, path: str = PODS, ready: bool = True) -> Iterator[InProcess]:
-    """``kopf run ARGS PATH`` under KopfRunner, with a registry of its own, as a second run in one process needs."""
+    """``kopf run ARGS PATH`` under KopfRunner, with a registry of its own, as a second run in one process needs.
+
+    Let there be an object before it starts, or wait for one: with none, the cache is synced before Kopf has looked
+    around, and a stop in the middle of that leaves an HTTP session of Kopf's unclosed.
+    """
     port = free_port()
     before = os.environ.get("WORKQUEUE_BIND_ADDRESS")
     os.environ["WORKQUEUE_BIND_ADDRESS"] = f"127.0.0.1:{port}"

@@ -67,6 +67,7 @@ def test_pods_are_found_by_node_and_a_change_moves_them(server):
 
 
 def test_the_three_handlers_stand_in_kopfs_registry(server):
+    server.create("pods", pod("web"))
     with run_in_process("-A") as operator:
         handlers = operator.runner.registry._watching.get_all_handlers()
         ids = [handler.id for handler in handlers]
@@ -110,6 +111,7 @@ def test_with_a_pattern_only_matching_namespaces_are_cached(server):
 
 
 def test_there_are_exactly_so_many_workers_as_asked_for(server, monkeypatch):
+    server.create("pods", pod("web"))
     monkeypatch.setenv("POD_WORKERS", "3")
     with run_in_process("-A"):
         eventually(lambda: any(thread.name == "workqueue-pods-2" for thread in threading.enumerate()))
@@ -152,6 +154,7 @@ def test_keys_are_object_keys(server):
 
 
 def test_its_queue_has_a_name_and_the_default_limiter(server):
+    server.create("pods", pod("web"))
     with run_in_process("-A") as operator:
         queue = operator.module.controller.queue
         assert queue.name == "pods"
