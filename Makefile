@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or later is needed; say which with make PYTHON=/path/to/python3" >&2; exit 1; }
@@ -48,6 +48,7 @@ bench: $(INSTALLED) ## Timings, printed and never asserted
 
 .PHONY: lock
 lock: ## Renew requirements.lock from pyproject.toml
+	@command -v uv >/dev/null || { echo "error: make lock needs uv: pip install uv" >&2; exit 1; }
 	@uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
 .PHONY: clean

@@ -65,7 +65,7 @@ def reconcile(request: Request) -> None:
         request.logger.info("pod does not exist anymore%s", f" (was uid {uid})" if uid else "")
         return
     pod = pykube.Pod(manager.pykube(), body)
-    uid, version = pod.metadata["uid"], pod.metadata["resourceVersion"]
+    uid, version = pod.metadata.get("uid", ""), pod.metadata.get("resourceVersion", "")
     uid_before, version_before = acquaintances.meet(request.key, uid, version)
     if not uid_before:
         request.logger.info("pod created (uid %s): %s", uid, describe(pod))
@@ -79,8 +79,10 @@ def reconcile(request: Request) -> None:
 
 def describe(pod: pykube.Pod) -> str:
     """A pod in a few words."""
-    phase = pod.obj.get("status", {}).get("phase", "Unknown")
-    node = pod.obj.get("spec", {}).get("nodeName")
+    phase = (pod.obj.get("status") or {}).get("phase", "Unknown")
+    if "deletionTimestamp" in pod.metadata:
+        phase = f"{phase}, terminating"
+    node = (pod.obj.get("spec") or {}).get("nodeName")
     ready = ", ready" if phase == "Running" and pod.ready else ""
     return f"{phase}{ready}{f' on {node}' if node else ', not scheduled'}"
 

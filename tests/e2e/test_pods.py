@@ -118,7 +118,7 @@ def test_two_hundred_pods_go_through_the_queue(control_plane, admin, namespace, 
             assert sorted(pods.indexer.list_index_func_values("node")) == nodes
 
         cached_equals_listed()
-        operator.wait_until_idle()
+        operator.wait_until_idle(200)
         assert set(handed_out) == {f"{namespace}/{name}" for name in before}
         for metric in ("adds_total", "queue_duration_seconds_count", "work_duration_seconds_count"):
             assert operator.metric(f"workqueue_{metric}", name="pods", controller="pods") == handed_out.total() >= 200
@@ -133,7 +133,7 @@ def test_two_hundred_pods_go_through_the_queue(control_plane, admin, namespace, 
         recreated = admin.make_pod(namespace, "web-0", nodes[1])["metadata"]["uid"]
         operator.wait_until_seen(f"{namespace}/web-0: pod recreated")
         cached_equals_listed()
-        operator.wait_until_idle()
+        operator.wait_until_idle(351)
         assert operator.metric("workqueue_adds_total", name="pods") == handed_out.total()
         after = admin.pods(namespace)
         assert {name: after[name] for name in after if name != "web-0"} == {
@@ -163,7 +163,7 @@ def test_the_literal_command_serves_one_namespace_only(control_plane, admin, nam
     try:
         kubeconfig = control_plane.kubeconfig_for("operator")
         with run_as_process("-n", namespace, kubeconfig=kubeconfig, log=tmp_path / "log") as operator:
-            operator.wait_until_idle()
+            operator.wait_until_idle(1)
             assert operator.metric("informer_objects", name="pods") == 1
         assert operator.process.returncode == 0
         assert "not-mine" not in operator.output()

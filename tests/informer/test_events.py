@@ -187,8 +187,16 @@ def test_a_deletion_of_what_is_not_there_is_told_to_nobody(informer, told):
 # What is no object.
 
 
-@pytest.mark.parametrize("verb", ["apply", "remove"])
-@pytest.mark.parametrize("body", [{}, {"metadata": {"name": "a/b"}}, {**pod(rv=9), "status": object()}])
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        ("apply", {}),
+        ("remove", {}),
+        ("apply", {"metadata": {"name": "a/b"}}),
+        ("remove", {"metadata": {"name": "a/b"}}),
+        ("apply", {**pod(rv=9), "status": object()}),
+    ],
+)
 def test_what_is_no_object_changes_nothing(informer, told, verb, body):
     apply(informer, pod(rv=1))
     with pytest.raises(InvalidObject):
@@ -197,6 +205,14 @@ def test_what_is_no_object_changes_nothing(informer, told, verb, body):
     assert told.lines() == ["add default/web 1"]
     assert informer.reader.list() == [pod(rv=1)]
     assert informer.statistics().events == 1
+
+
+def test_a_deletion_whose_final_state_cannot_be_stored_is_a_deletion_with_the_last_state_that_could(informer, told):
+    apply(informer, pod(rv=1))
+    told.take()
+    remove(informer, {**pod(rv=2), "status": object()})
+    assert told.lines() == ["delete default/web 1"]
+    assert len(informer.reader) == 0
 
 
 def test_an_informer_counts_what_it_did(informer, told):

@@ -8,6 +8,7 @@ import pytest
 from tests.cache.objects import pod
 from tests.informer.conftest import Recorder
 from tests.queues.conftest import PATIENCE
+from workqueue.base.errors import ConfigurationError
 
 
 def apply(informer, *bodies):
@@ -243,23 +244,43 @@ def test_a_handler_that_raises_harms_nobody_and_is_counted(informer, caplog):
     assert caplog.records[0].exc_info[0] is ArithmeticError
 
 
-def test_a_handler_that_takes_other_arguments_is_a_failing_one(informer, caplog):
-    informer.add_handler(lambda key: None, kind="add")
-    apply(informer, pod())
-    assert informer.statistics().handlers[0].errors == len(caplog.records) == 1
+@pytest.mark.parametrize("function", [lambda key: None, lambda body, **_: None, lambda: None])
+def test_a_handler_that_takes_other_arguments_is_refused_when_it_is_added(informer, function):
+    with pytest.raises(ConfigurationError, match=r"must take its arguments by keyword and end in \*\*_"):
+        informer.add_handler(function, kind="add")
 
 
-def test_a_handler_that_ends_its_thread_blocks_nobody(informer):
+def test_an_async_handler_is_refused_when_it_is_added(informer):
+    async def handler(**_):
+        pass
+
+    class Asynchronous:
+        async def __call__(self, **_):
+            pass
+
+    for function in (handler, Asynchronous()):
+        with pytest.raises(ConfigurationError, match="is async"):
+            informer.add_handler(function, kind="add")
+
+
+def test_what_is_no_function_or_no_kind_is_refused(informer):
+    with pytest.raises(ConfigurationError, match="is no function"):
+        informer.add_handler("pod_created", kind="add")
+    with pytest.raises(ConfigurationError, match="expected one of add, update, delete"):
+        informer.add_handler(lambda **_: None, kind="create")
+
+
+@pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_handler_that_would_end_its_thread_is_counted_and_ends_nothing(informer, raised):
     def ending(**_):
-        raise SystemExit
+        raise raised
 
+    told = []
     informer.add_handler(ending, kind="add")
-    informer.apply(pod("a"))
-    with pytest.raises(SystemExit):
-        informer.deliver()
-    informer.apply(pod("b"))
-    with pytest.raises(SystemExit):
-        informer.deliver()
+    informer.add_handler(lambda key, **_: told.append(str(key)), kind="add")
+    apply(informer, pod("a"), pod("b"))
+    assert told == ["default/a", "default/b"]
+    assert [each.errors for each in informer.statistics().handlers] == [2, 0]
     assert informer.statistics().pending == 0
 
 

@@ -1,6 +1,7 @@
 """Starts an operator as a user would, in this process or as a process of its own, and waits until it is ready."""
 
 import contextlib
+import gc
 import logging
 import os
 import socket
@@ -59,17 +60,18 @@ class Probes:
                     return sample.value
         raise AssertionError(f"no metric {metric} {labels}")
 
-    def is_idle(self) -> bool:
-        """Nothing queued, and everything that was queued is done."""
+    def is_idle(self, adds_at_least: int) -> bool:
+        """Nothing queued, so much was queued, and all of it is done."""
         adds = self.metric("workqueue_adds_total")
         return (
-            self.metric("workqueue_depth") == 0
+            adds >= adds_at_least
+            and self.metric("workqueue_depth") == 0
             and self.metric("workqueue_queue_duration_seconds_count") == adds
             and self.metric("workqueue_work_duration_seconds_count") == adds
         )
 
-    def wait_until_idle(self) -> None:
-        eventually(self.is_idle, "an idle queue")
+    def wait_until_idle(self, adds_at_least: int) -> None:
+        eventually(lambda: self.is_idle(adds_at_least), f"an idle queue after {adds_at_least} adds")
 
 
 @dataclass
@@ -129,6 +131,7 @@ def run_in_process(*args: str, path: str = PODS, ready: bool = True) -> Iterator
         logging.getLogger("workqueue").removeHandler(said)
         root.handlers[:] = handlers  # Kopf's handler writes to a stream that is closed with the runner
         root.setLevel(level)
+        gc.collect()  # what a run left behind is blamed on it, and not on a later test
         sys.path[:] = import_path
 
 

@@ -23,7 +23,7 @@ def test_a_list_that_never_ends_is_given_up_with_one_line_and_no_worker_ever_sta
         assert operator.process.wait(60) == 1
     output = operator.output()
     (line,) = [line for line in output.splitlines() if line.startswith("error: ")]
-    assert line.startswith("error: the cache of pods did not sync within 0.5 s")
+    assert line.startswith("error: the cache of pods did not sync within 0.5 s (pods: ")
     (threads,) = [line for line in output.splitlines() if line.startswith("threads: ")]
     assert "workqueue-start-pods" in threads
     assert "workqueue-pods-" not in threads
@@ -69,7 +69,7 @@ def test_a_port_in_use_is_said_in_one_line(server, kubeconfig, tmp_path):
 def test_a_signal_ends_the_process_with_status_0(server, kubeconfig, tmp_path, signal):
     server.create("pods", pod("web"))
     with run_as_process("-A", kubeconfig=kubeconfig, log=tmp_path / "log") as operator:
-        operator.wait_until_idle()
+        operator.wait_until_idle(1)
         operator.process.send_signal(getattr(signals, signal))
         assert operator.process.wait(60) == 0
     assert "controller pods stopped: drained" in operator.output()

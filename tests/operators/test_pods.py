@@ -24,7 +24,7 @@ def test_present_pods_are_cached_and_reconciled_also_in_a_second_run_of_one_proc
     for number in range(5):
         server.create("pods", pod(f"web-{number}"))
     with run_in_process("-A") as operator:
-        operator.wait_until_idle()
+        operator.wait_until_idle(5)
         assert sorted(operator.module.pods.indexer.list_keys()) == [("default", f"web-{n}") for n in range(5)]
         assert operator.metric("workqueue_adds_total") == 5
         assert operator.metric("informer_objects", name="pods") == 5
@@ -71,7 +71,9 @@ def test_the_three_handlers_stand_in_kopfs_registry(server):
     with run_in_process("-A") as operator:
         handlers = operator.runner.registry._watching.get_all_handlers()
         ids = [handler.id for handler in handlers]
-        assert [f"workqueue/pods/{name}" for name in ("intake", "pod_created", "pod_updated", "pod_deleted")] == ids
+        assert [
+            f"workqueue/pods/{name}" for name in ("intake", "pod_created", "pod_updated", "pod_deleted", "settled")
+        ] == ids
         assert all(handler.selector.any_name == "pods" for handler in handlers)
     assert_clean(operator.runner)
 
@@ -82,7 +84,7 @@ def test_nothing_is_written_and_nothing_is_logged_or_reported_for_each_pod(serve
     server.create("pods", pod("foreign", finalizers=[finalizer]))
     before = {name: server.get("pods", name, namespace="default") for name in ("plain", "foreign")}
     with run_in_process("-A") as operator:
-        operator.wait_until_idle()
+        operator.wait_until_idle(2)
         assert {name: server.get("pods", name, namespace="default") for name in before} == before
         assert server.list("events") == []
     assert_clean(operator.runner)
@@ -95,7 +97,7 @@ def test_with_a_namespace_no_pod_of_another_one_is_cached(server):
     server.create("pods", pod("web", "mine"))
     server.create("pods", pod("web", "default"))
     with run_in_process("-n", "mine") as operator:
-        operator.wait_until_idle()
+        operator.wait_until_idle(1)
         assert operator.module.pods.indexer.list_keys() == [("mine", "web")]
     assert_clean(operator.runner)
 
@@ -105,7 +107,7 @@ def test_with_a_pattern_only_matching_namespaces_are_cached(server):
         server.create("namespaces", {"metadata": {"name": name}})
         server.create("pods", pod("web", name))
     with run_in_process("-n", "team-*, !team-b") as operator:
-        operator.wait_until_idle()
+        operator.wait_until_idle(1)
         assert operator.module.pods.indexer.list_keys() == [("team-a", "web")]
     assert_clean(operator.runner)
 
@@ -138,7 +140,7 @@ def test_the_two_literal_commands_run_as_processes_and_end_with_status_0(server,
     for args, keys in ((("-A",), 2), (("-n", "mine"), 1)):
         log = tmp_path / f"{keys}.log"
         with run_as_process(*args, kubeconfig=kubeconfig, log=log) as operator:
-            operator.wait_until_idle()
+            operator.wait_until_idle(keys)
             assert operator.metric("informer_objects", name="pods") == keys
         assert operator.process.returncode == 0
         assert "Traceback" not in operator.output()
@@ -168,7 +170,7 @@ def test_a_resync_looks_at_each_pod_again_without_a_request(server, monkeypatch)
     for number in range(3):
         server.create("pods", pod(f"web-{number}"))
     with run_in_process("-A") as operator:
-        operator.wait_until_idle()
+        operator.wait_until_idle(3)
         asked = len(server.requests)
         eventually(lambda: operator.metric("workqueue_adds_total") >= 9, "two resyncs of three pods")
         assert [request.path for request in server.requests[asked:] if "pods" in request.path] == []

@@ -12,6 +12,7 @@ from workqueue.informer import Informer
 from workqueue.plugin.handlers_lane import HandlersLane
 from workqueue.plugin.login import Login
 from workqueue.plugin.resources import ResourceSpec
+from workqueue.plugin.scope import Scope
 
 
 class Lane:
@@ -22,6 +23,7 @@ class Lane:
         self.informer = Informer("pods", indexer=Indexer())
         self.lane = HandlersLane(
             ResourceSpec.parse("pods"),
+            name="pods",
             informer=self.informer,
             registry=self.registry,
             login=Login(),
@@ -105,6 +107,28 @@ def test_an_object_without_a_usable_key_is_dropped_with_a_report(lane, caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "pods: an event was ignored: object has no meta: no metadata.name to make a key of"
     ] * 5
+
+
+def test_what_comes_after_the_handlers_is_seen_whether_it_could_be_stored_or_not(lane):
+    class Watch:
+        """Notes what is seen, and how many calls the handlers have had by then."""
+
+        def __init__(self) -> None:
+            self.keys: list[tuple[str, str, int]] = []
+
+        def start(self, scope: Scope) -> None:
+            pass
+
+        def seen(self, key: ObjectKey, *, by: str) -> None:
+            self.keys.append((str(key), by, len(lane.told)))
+
+    lane.lane._watch = watch = Watch()
+    lane.lane.start(Scope())
+    lane.event(None, pod("a", 1))
+    lane.event("ADDED", pod("b", 2) | {"spec": {1, 2}})
+    lane.event("DELETED", pod("a", 3))
+    lane.event("ADDED", {"metadata": {}})
+    assert watch.keys == [("ns/a", "listing", 1), ("ns/b", "change", 1), ("ns/a", "deletion", 2)]
 
 
 def test_an_event_that_cannot_be_stored_harms_no_other(lane, caplog):

@@ -170,10 +170,3 @@ def test_a_refusal_does_not_mean_that_it_is_gone(client, server, status):
 )
 def test_versions_are_compared_as_numbers_or_not_at_all(mine, theirs, newer):
     assert Presence("", mine, frozenset()).is_newer_than(entry("a", version=theirs)) is newer
-
-
-def test_a_list_of_a_namespace_says_nothing_of_others():
-    assert Presence("", "1", frozenset()).covers(entry("a"))
-    assert Presence("default", "1", frozenset()).covers(entry("a"))
-    assert not Presence("dev", "1", frozenset()).covers(entry("a"))
-    assert not Presence("dev", "1", frozenset()).covers(entry("a", namespace=""))

@@ -361,14 +361,14 @@ def test_keys_that_are_due_at_shutdown_are_not_dropped(queue, clock, caplog):
     assert not caplog.records
 
 
-def test_delays_after_shutdown_are_ignored_and_do_not_count(queue, clock):
+def test_delays_after_shutdown_are_dropped_counted_as_such_and_no_retries(queue, clock):
     queue.shut_down()
     queue.add_after("foo", 5)
     queue.add_after("foo", 0)
     clock.step(5)
     assert len(queue) == 0
     statistics = queue.statistics()
-    assert (statistics.retries, statistics.delayed, statistics.adds, statistics.dropped) == (0, 0, 0, 0)
+    assert (statistics.retries, statistics.delayed, statistics.adds, statistics.dropped) == (0, 0, 0, 2)
 
 
 def test_a_shutdown_wakes_the_worker_that_holds_the_timer(queue, clock, background):

@@ -37,6 +37,7 @@ class Model:
 
     def add_after(self, key, delay):
         if self.down:
+            self.dropped += 1
             return
         self.retries += 1
         if delay <= 0:

@@ -71,7 +71,7 @@ class QueueStatistics:
     adds: int = 0
     #: Accepted ``add_after`` and ``add_rate_limited`` calls: client-go's ``workqueue_retries_total``.
     retries: int = 0
-    #: Delayed keys thrown away by a shutdown.
+    #: Delayed keys that a shutdown threw away, or that came after it.
     dropped: int = 0
     #: True once ``shut_down`` or ``shut_down_with_drain`` was called.
     shutting_down: bool = False

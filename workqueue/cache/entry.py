@@ -47,7 +47,8 @@ class Entry:
     def is_older_than(self, other: "Entry") -> bool:
         """True if the resourceVersions say so; those that are no numbers are opaque and say nothing."""
         mine, theirs = self.resource_version, other.resource_version
-        return mine.isdecimal() and theirs.isdecimal() and int(mine) < int(theirs)
+        # By length first: versions have no leading zeros, and no text is too long to compare.
+        return mine.isdecimal() and theirs.isdecimal() and (len(mine), mine) < (len(theirs), theirs)
 
 
 def encode(body: Mapping[str, Any]) -> Entry:
@@ -66,11 +67,18 @@ def encode(body: Mapping[str, Any]) -> Entry:
         raise InvalidObject(f"{key} cannot be stored as JSON: {error}") from error
     return Entry(
         key=key,
-        uid=metadata.get("uid") or "",
-        resource_version=metadata.get("resourceVersion") or "",
-        labels=MappingProxyType(dict(metadata.get("labels") or {})),
+        uid=str(metadata.get("uid") or ""),
+        resource_version=str(metadata.get("resourceVersion") or ""),
+        labels=MappingProxyType(_labels(metadata.get("labels"))),
         body=raw,
     )
+
+
+def _labels(given: object) -> dict[str, str]:
+    """Labels are texts by texts; what is not cannot be selected by, and stays in the body."""
+    if not isinstance(given, Mapping):
+        return {}
+    return {name: value for name, value in given.items() if isinstance(name, str) and isinstance(value, str)}
 
 
 def _plain(value: object) -> object:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from workqueue.base.errors import IndexConflict
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.entry import Entry, encode
-from workqueue.cache.indexes import IndexFunc, index_values
+from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, index_values
 from workqueue.cache.reader import Reader, Table
 
 logger = logging.getLogger("workqueue.cache")
@@ -165,9 +165,11 @@ class Indexer(Reader):
         """Compute an entry's values, each index function on its own so that one cannot harm another."""
         if not indexers:
             return {}
-        body = entry.decode()
+        shared = entry.decode()
         found: _Values = {}
         for name, function in indexers.items():
+            # A function of the user's may change what it is given: it gets a body of its own.
+            body = shared if isinstance(function, FieldIndex | NamespaceIndex) else entry.decode()
             try:
                 found[name] = index_values(function, body)
             except Exception:

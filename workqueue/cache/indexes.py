@@ -61,13 +61,18 @@ def label(name: str) -> FieldIndex:
     return FieldIndex(("metadata", "labels", name))
 
 
-def namespace() -> IndexFunc:
+@dataclass(frozen=True, slots=True)
+class NamespaceIndex:
+    """Indexes by namespace; see :func:`namespace`."""
+
+    def __call__(self, body: Mapping[str, Any]) -> tuple[str]:
+        """The value of one object."""
+        return (body["metadata"].get("namespace") or "",)
+
+
+def namespace() -> NamespaceIndex:
     """Index by namespace, "" for the cluster scope: ``MetaNamespaceIndexFunc``, client-go tools/cache/index.go."""
-    return _namespace
-
-
-def _namespace(body: Mapping[str, Any]) -> tuple[str]:
-    return (body["metadata"].get("namespace") or "",)
+    return NamespaceIndex()
 
 
 def index_values(function: IndexFunc, body: Mapping[str, Any]) -> tuple[str, ...]:

@@ -127,7 +127,8 @@ class Reader:
         """
         with self._table.lock:
             self._indexer_locked(name)
-            return sorted(self._table.indices[name].get(value, ()))
+            keys = list(self._table.indices[name].get(value, ()))
+        return sorted(keys)
 
     def by_index(self, name: str, value: str) -> builtins.list[dict[str, Any]]:
         """The objects found under the value, in no order; none for a value that nothing has.

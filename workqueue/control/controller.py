@@ -37,6 +37,8 @@ class ControllerStatistics:
     """One controller at one instant."""
 
     name: str
+    #: True once the workers were started.
+    started: bool
     #: Worker threads alive.
     workers: int
     #: Workers that run a reconcile function now.
@@ -132,12 +134,10 @@ class Controller:
                 return
             if self._threads:
                 raise RuntimeError(f"controller {self.name!r} was started already")
-            self._threads = [
-                threading.Thread(target=self._run, name=f"workqueue-{self.name}-{number}", daemon=True)
-                for number in range(self.workers)
-            ]
-            for thread in self._threads:
+            for number in range(self.workers):
+                thread = threading.Thread(target=self._run, name=f"workqueue-{self.name}-{number}", daemon=True)
                 thread.start()
+                self._threads.append(thread)
 
     def stop(self, grace: float) -> bool:
         """Accept no more keys, let the workers finish what is queued, then send them home.
@@ -152,7 +152,8 @@ class Controller:
         self.queue.shut_down()
         until = time.monotonic() + JOIN_TIMEOUT
         for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, until - time.monotonic()))
         return drained
 
     def statistics(self) -> ControllerStatistics:
@@ -161,6 +162,7 @@ class Controller:
             counts = self._counts
             return ControllerStatistics(
                 name=self.name,
+                started=bool(self._threads),
                 workers=sum(thread.is_alive() for thread in self._threads),
                 active=counts.active,
                 success=counts.success,
@@ -246,7 +248,11 @@ class Controller:
             logger.error("controller %s: %s failed and will not be retried: %s", self.name, key, error)
         elif self.max_retries is None or retry < self.max_retries:
             self.queue.add_rate_limited(key)
-            logger.warning("controller %s: %s failed (run %d), will be retried: %r", self.name, key, retry + 1, error)
+            fate = "left for the next start" if self.queue.shutting_down else "will be retried"
+            logger.warning(
+                "controller %s: %s failed (run %d), %s: %r",
+                self.name, key, retry + 1, fate, error, exc_info=None if retry else error,
+            )  # fmt: skip
         else:
             self.queue.forget(key)
             self._count("given_up")

@@ -87,7 +87,9 @@ class Request:
 
     def _reader(self) -> Reader:
         if self.cache is None:
-            raise LookupError("this controller was made without a cache: nothing to look objects up in")
+            raise LookupError(
+                "this controller was made without a cache: pass wait_for=[informer] to manager.controller"
+            )
         return self.cache
 
 

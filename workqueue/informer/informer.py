@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workqueue.base.clock import Clock, RealClock
+from workqueue.base.keys import object_key
 from workqueue.cache import Change, Entry, Indexer, IndexerStatistics, Reader
 from workqueue.informer.notifications import Handler, HandlerFunc, HandlerStatistics, Kind, Notification
 
@@ -167,10 +168,10 @@ class Informer:
     def remove(self, body: Mapping[str, Any]) -> None:
         """An object was deleted; what is stored under its key goes, unless that is another object by its uid.
 
-        :param body: the final state.
-        :raises InvalidObject: if it has no name or is no JSON; nothing changes.
+        :param body: the final state. If it cannot be stored, handlers are given the last state that could.
+        :raises InvalidObject: if it has no name; nothing changes.
         """
-        final = self._indexer.encode(body)
+        final = self._final(body)
         with self._lock:
             self._events += 1
             stored = self._indexer.entry(final.key)
@@ -178,7 +179,16 @@ class Informer:
                 self._stale_events += 1
                 return
             self._indexer.remove(final.key)
-            self._push_locked(Notification("delete", final.key, final, None))
+            self._push_locked(Notification("delete", final.key, final if final.body else stored, None))
+
+    def _final(self, body: Mapping[str, Any]) -> Entry:
+        """The final state as an entry; one without a body if it cannot be stored: the object is gone all the same."""
+        try:
+            return self._indexer.encode(body)
+        except Exception:
+            key, metadata = object_key(body), body["metadata"]
+            uid, version = str(metadata.get("uid") or ""), str(metadata.get("resourceVersion") or "")
+            return Entry(key=key, uid=uid, resource_version=version, labels={}, body=b"")
 
     def remove_missing(self, missing: Entry) -> None:
         """An object was found to be gone: a tombstone with its last known state.

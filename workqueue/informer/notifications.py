@@ -1,11 +1,13 @@
 """What handlers are told, and what is known of each of them."""
 
+import inspect
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from workqueue.base.clock import Clock
+from workqueue.base.errors import ConfigurationError
 from workqueue.base.keys import ObjectKey
 from workqueue.base.origin import LOW_PRIORITY, Origin, origin
 from workqueue.cache import Body, Entry
@@ -71,7 +73,14 @@ class Handler:
         :param function: called with keyword arguments, see :data:`HandlerFunc`; sync and quick.
         :param kind: the changes it is called for.
         :param clock: to notice slow calls.
+        :raises ConfigurationError: if it is no function, or an async one, or there is no such kind.
         """
+        if kind not in get_args(Kind):
+            raise ConfigurationError(f"a handler of kind {kind!r}: expected one of {', '.join(get_args(Kind))}")
+        if not callable(function) or _is_async(function):
+            what = "is async: handlers are called in line, plain functions" if callable(function) else "is no function"
+            raise ConfigurationError(f"handler {getattr(function, '__name__', function)!r} {what}")
+        _check_signature(function)
         self.function = function
         self.kind = kind
         self.name: str = getattr(function, "__qualname__", repr(function))
@@ -101,7 +110,7 @@ class Handler:
                     final_state_known=notification.final_state_known,
                     initial=notification.initial,
                 )
-        except Exception:
+        except BaseException:
             self._errors += 1
             logger.exception("handler %s failed on %s of %s", self.name, notification.kind, notification.key)
         self._calls += 1
@@ -123,3 +132,23 @@ class Handler:
             errors=self._errors,
             slow=self._slow,
         )
+
+
+def _check_signature(function: HandlerFunc) -> None:
+    """A handler of the wrong shape would fail at each event; it is found when it is registered."""
+    arguments = dict.fromkeys(
+        ("key", "namespace", "name", "uid", "labels", "old", "new", "final_state_known", "initial")
+    )
+    try:
+        inspect.signature(function).bind(**arguments)
+    except TypeError as error:
+        name = getattr(function, "__name__", function)
+        raise ConfigurationError(
+            f"handler {name!r} must take its arguments by keyword and end in **_: {error}"
+        ) from None
+    except ValueError:
+        return  # a callable written in C tells nothing about its arguments
+
+
+def _is_async(function: object) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004

@@ -11,6 +11,8 @@ from workqueue.informer.informer import Informer
 
 #: client-go's minimumResyncPeriod, in seconds (tools/cache/shared_informer.go).
 MINIMUM_PERIOD = 1.0
+#: Seconds that a stop waits for a handler that is being called; the thread is a daemon.
+JOIN_TIMEOUT = 1.0
 
 
 class Resyncer:
@@ -41,8 +43,8 @@ class Resyncer:
         with self._stopping:
             self._stopped = True
             self._stopping.notify_all()
-        if self._thread.is_alive():
-            self._thread.join()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(JOIN_TIMEOUT)
 
     def _run(self) -> None:
         clock = self._informer.clock

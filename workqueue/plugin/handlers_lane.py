@@ -16,9 +16,10 @@ It stands on ``@kopf.on.event`` alone, which any Kopf has, and is honest about w
 Nothing is written to watched objects: the handlers return None, see also :mod:`workqueue.plugin.noise`.
 """
 
+import contextlib
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import kopf
 
@@ -41,6 +42,7 @@ class HandlersLane:
         self,
         spec: ResourceSpec,
         *,
+        name: str,
         informer: Informer,
         registry: kopf.OperatorRegistry,
         login: Login,
@@ -48,18 +50,26 @@ class HandlersLane:
     ) -> None:
         """
         :param spec: the resource.
+        :param name: of the informer; unique in the registry.
         :param informer: where its events go.
         :param registry: Kopf's, where the handlers are registered.
         :param login: for the metadata list.
         :param ambiguous: called with one line if the spec fits several resources.
         """
         self._spec = spec
+        self._name = name
         self._informer = informer
         self._registry = registry
         self._login = login
         self._ambiguous = ambiguous
+        self._settling = False
         self.renew()
-        self._register()
+
+        async def intake(event: Any, **_: Any) -> None:
+            self._take(event)
+
+        # First, so that the cache is up to date before any of the users' handlers hears of it.
+        self._on_event(intake, name="intake")
 
     def renew(self) -> None:
         """Make ready for a run: nothing is known of the cluster yet."""
@@ -89,6 +99,14 @@ class HandlersLane:
 
         :param scope: the namespaces that are served.
         """
+        if not self._settling:
+            self._settling = True
+
+            async def settled(event: Any, **_: Any) -> None:
+                self._settle(event)
+
+            # Last, after all handlers of the users' files: what it marks as seen, they have been told of.
+            self._on_event(settled, name="settled")
         self._watch.start(scope)
 
     def stop(self) -> None:
@@ -96,30 +114,33 @@ class HandlersLane:
         self._watch.stop()
         self._informer.stop()
 
-    def _register(self) -> None:
-        async def intake(event: Any, **_: Any) -> None:
-            self._take(event)
-
-        # First, so that the cache is up to date before any of the users' handlers hears of it.
-        self._on_event(intake, name="intake")
-
     def _on_event(self, function: Callable[..., Any], *, name: str) -> None:
         kopf.on.event(
-            *self._spec.args, **self._spec.kopf_kwargs(), id=f"{PREFIX}{self._spec}/{name}", registry=self._registry
+            *self._spec.args, **self._spec.kopf_kwargs(), id=f"{PREFIX}{self._name}/{name}", registry=self._registry
         )(function)
 
     def _take(self, event: Any) -> None:
         """One event. It must not raise: Kopf would hold back the object's next events."""
-        listed = event.get("type") is None
         try:
             body = event.get("object") or {}
-            key = object_key(body)
             if event.get("type") == "DELETED":
                 self._informer.remove(body)
             else:
-                self._informer.apply(body, initial=listed and not self._informer.has_synced)
-            self._watch.seen(key, listed="by Kopf" if listed else "")
+                self._informer.apply(body, initial=_is_listed(event) and not self._informer.has_synced)
         except InvalidObject as error:
-            logger.warning("%s: an event was ignored: %s", self._spec, error)
+            logger.warning("%s: an event was ignored: %s", self._name, error)
         except Exception:
-            logger.exception("%s: an event was not applied", self._spec)
+            logger.exception("%s: an event was not applied", self._name)
+
+    def _settle(self, event: Any) -> None:
+        """The handlers have been told of the event, or it could not be applied: either way it came."""
+        by: Literal["listing", "change", "deletion"] = "listing" if _is_listed(event) else "change"
+        if event.get("type") == "DELETED":
+            by = "deletion"
+        with contextlib.suppress(InvalidObject):  # reported at its intake
+            self._watch.seen(object_key(event.get("object") or {}), by=by)
+
+
+def _is_listed(event: Any) -> bool:
+    """Kopf's events of a listing have no type."""
+    return event.get("type") is None

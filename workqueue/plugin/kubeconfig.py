@@ -25,7 +25,7 @@ def in_cluster() -> bool:
 def kubeconfig_paths() -> list[Path]:
     """The files that clients read: those of KUBECONFIG, else the one in the home folder."""
     given = [text for text in os.environ.get("KUBECONFIG", "").split(os.pathsep) if text.strip()]
-    return [Path(text.strip()).expanduser() for text in given or ["~/.kube/config"]]
+    return [Path(os.path.expanduser(text.strip())) for text in given or ["~/.kube/config"]]  # noqa: PTH111  # never raises
 
 
 def diagnose() -> str | None:
@@ -49,7 +49,7 @@ def diagnose() -> str | None:
     if config.current not in config.contexts:
         return f"kubeconfig {shown} has no context {config.current!r}, its current-context; there are: {known}"
     for kind, names in (("cluster", config.clusters), ("user", config.users)):
-        name = config.contexts[config.current].get(kind)
+        name = str(config.contexts[config.current].get(kind) or "")
         if (name or kind == "cluster") and name not in names:
             return f"kubeconfig {shown} has no {kind} {name!r}, which its context {config.current!r} wants"
     return None
@@ -63,8 +63,9 @@ def exec_command() -> str:
         config = _read(kubeconfig_paths())
     except ConfigurationError:
         return ""
-    user = config.users.get(config.contexts.get(config.current, {}).get("user", ""), {})
-    return str((user.get("exec") or {}).get("command") or "")
+    user = config.users.get(str(config.contexts.get(config.current, {}).get("user")), {})
+    plugin = user.get("exec")
+    return str(plugin.get("command") or "") if isinstance(plugin, Mapping) else ""
 
 
 @dataclass(slots=True)
@@ -90,12 +91,18 @@ def _read(paths: Iterable[Path]) -> _Config:
             raise ConfigurationError(f"kubeconfig {path} cannot be read: {error.strerror}") from None
         if not isinstance(content, Mapping):
             raise ConfigurationError(f"kubeconfig {path} is no kubeconfig: expected clusters, users and contexts")
-        config.current = config.current or content.get("current-context") or ""
+        config.current = config.current or str(content.get("current-context") or "")
         for kind, known in (("context", config.contexts), ("cluster", config.clusters), ("user", config.users)):
-            for item in content.get(f"{kind}s") or ():
-                if not isinstance(item, Mapping) or "name" not in item:
+            items = content.get(f"{kind}s") or []
+            if not isinstance(items, list):
+                raise ConfigurationError(f"kubeconfig {path}: {kind}s is {items!r}, expected a list")
+            for item in items:
+                if not isinstance(item, Mapping) or not isinstance(item.get("name"), str):
                     raise ConfigurationError(f"kubeconfig {path} has a {kind} without a name")
-                known.setdefault(item["name"], item.get(kind) or {})
+                body = item.get(kind) or {}
+                if not isinstance(body, Mapping):
+                    raise ConfigurationError(f"kubeconfig {path}: {kind} {item['name']!r} is {body!r}, expected fields")
+                known.setdefault(item["name"], body)
     return config
 
 

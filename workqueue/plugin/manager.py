@@ -101,6 +101,7 @@ class Manager:
             looks in the first one.
         :param workers: how many threads, and so how many keys are worked on at once.
         :param rate_limiter: how long a failed key waits; 5 ms doubled with each failure, to 1000 s, by default.
+            One that is given is used by every run of the operator in this process.
         :param max_retries: after how many retries a failing key is given up until something adds it again;
             None is never.
         :raises ConfigurationError: if one of them cannot be, or the name is taken.

@@ -31,10 +31,6 @@ class Presence:
     resource_version: str
     keys: frozenset[ObjectKey]
 
-    def covers(self, entry: Entry) -> bool:
-        """True if the list would hold this entry's object, did it exist."""
-        return not self.namespace or entry.key.namespace == self.namespace
-
     def is_newer_than(self, entry: Entry) -> bool | None:
         """Whether the list was made after the entry's state; None if the versions are opaque."""
         mine, theirs = self.resource_version, entry.resource_version

@@ -7,10 +7,9 @@ import functools
 import logging
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import kopf
-import requests
 
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import Entry
@@ -58,11 +57,15 @@ class PresenceWatch:
         #: The thread sleeps here.
         self._changed = threading.Condition()
 
-        # All below are guarded by _changed.
-        #: Why the informer is not synced, in a few words.
+        #: Why the informer is not synced, in a few words. Written by the thread, read by probes.
         self._problem = f"{spec}: not logged in"
-        #: Keys that had an event before the first sync; None after it.
-        self._seen: set[ObjectKey] | None = set()
+        # All below are guarded by _changed.
+        #: True once everything that was listed has been seen.
+        self._synced = False
+        #: Until then: keys whose last event says that they exist.
+        self._seen: set[ObjectKey] = set()
+        #: Until then: keys of the last list that are not in _seen.
+        self._missing: set[ObjectKey] = set()
         #: When Kopf last brought an object of a listing after the first sync; None if a look took care of it.
         self._relisted_at: float | None = None
         self._stopped = False
@@ -92,19 +95,25 @@ class PresenceWatch:
         """Why the informer is not synced, in a few words."""
         return self._problem
 
-    def seen(self, key: ObjectKey, *, listed: str) -> None:
-        """An event of the key was applied.
+    def seen(self, key: ObjectKey, *, by: Literal["listing", "change", "deletion"]) -> None:
+        """The handlers were told of an event of the key.
 
-        :param listed: by whom, if it came from a listing and not from a change; else "".
+        :param by: where Kopf has it from.
         """
-        if self._seen is None and not listed:  # nearly always; read without the lock: None is for good
+        if self._synced and by != "listing":  # nearly always; read without the lock, as it never changes back
             return
         with self._changed:
-            if self._seen is None:
+            if self._synced:
                 self._relisted_at = self._clock.now()
+                self._changed.notify_all()
+            elif by == "deletion":
+                # If the list has the key all the same, that is its successor, or the next list will not have it.
+                self._seen.discard(key)
             else:
                 self._seen.add(key)
-            self._changed.notify_all()
+                self._missing.discard(key)
+                if not self._missing:
+                    self._changed.notify_all()
 
     def _run(self) -> None:
         try:
@@ -126,33 +135,35 @@ class PresenceWatch:
                 names = " and ".join(sorted(f"{r.plural}.{r.version}.{r.group}" for r in found))
                 self._ambiguous(f"informer({self._name!r}) fits {names}: name one of them")
                 return None
-            self._problem = f"{self._name} is not served by the cluster"
+            problem = f"{self._name} is not served by the cluster"
+            if self._problem != problem:
+                self._problem = problem
+                logger.warning("%s; waiting for it (is the name right, is its definition there?)", problem)
             self._pause(DISCOVERY_PERIOD)
         return None
 
     def _sync(self, resource: kopf.Resource) -> bool:
-        """Mark the informer synced when all that exists has been seen."""
+        """Mark the informer synced when the handlers were told of all that exists."""
         self._informer.mark_served()
         self._problem = f"{self._name}: waiting for the first listing"
         pause = FIRST_RELIST
         while (present := self._list(resource)) is not None:
-            expected = {key for presence in present for key in presence.keys}
             relist_at = self._clock.now() + pause
             pause = min(pause * 2, MAXIMUM_PAUSE)
             with self._changed:
-                while not self._stopped and self._seen is not None:
-                    expected -= self._seen
-                    if not expected:
-                        self._seen = None
-                    elif self._clock.now() >= relist_at:
-                        break
-                    else:
-                        self._clock.wait(self._changed, relist_at)
-                done = self._seen is None
-            if done:
-                self._informer.mark_synced()
-                return True
-        return False
+                self._missing = {key for presence in present for key in presence.keys} - self._seen
+                while self._missing and not self._stopped and self._clock.now() < relist_at:
+                    self._clock.wait(self._changed, relist_at)
+                if self._stopped:
+                    return False
+                if not self._missing:
+                    self._synced = True
+                    self._seen = set()
+                    break
+                self._problem = f"{self._name}: {len(self._missing)} objects of the first listing have not come"
+        if present is not None:
+            self._informer.mark_synced()
+        return present is not None
 
     def _look_for_gaps(self, resource: kopf.Resource) -> None:
         """Find deletions that nobody saw, when Kopf has listed again and every now and then."""
@@ -162,23 +173,26 @@ class PresenceWatch:
             present = self._list(resource)
             if present is None:
                 return
-            keys = {key for presence in present for key in presence.keys}
+            by_namespace = {presence.namespace: presence for presence in present}
             for entry in self._informer.reader.entries():
-                presence = next((p for p in present if p.covers(entry)), None)
-                if presence is None or entry.key in keys:
+                presence = by_namespace.get("") or by_namespace.get(entry.key.namespace)
+                if presence is not None and entry.key in presence.keys:
                     continue
-                newer = presence.is_newer_than(entry)
-                if newer is None:
+                newer = presence.is_newer_than(entry) if presence is not None else None
+                if newer is None:  # versions that cannot be compared, or a namespace that is served no more
                     newer = self._is_gone(resource, entry)
+                if self._stopped:  # the cache may be another run's by now
+                    return
                 if newer:
                     self._informer.remove_missing(entry)
             self._informer.deliver()
 
     def _is_gone(self, resource: kopf.Resource, entry: Entry) -> bool:
-        """Ask about one object whose version cannot be compared; in doubt it stays."""
+        """Ask about one object; in doubt it stays."""
         try:
             return not exists(self._login.pykube(), resource, entry)
-        except (requests.RequestException, RuntimeError):
+        except Exception as error:
+            logger.warning("%s: asking for %s failed: %s", self._name, entry.key, error)
             return False
 
     def _wait_for_gap(self, latest: float) -> bool:
@@ -205,16 +219,21 @@ class PresenceWatch:
         return self._persistently(attempt)
 
     def _persistently(self, attempt: Callable[[], T]) -> T | None:
-        """Try a request until it works; None when stopped."""
+        """Try a request until it works; None when stopped, also if it worked after that."""
         pause = FIRST_RELIST
         while not self._stopped:
             try:
-                return attempt()
-            except (requests.RequestException, RuntimeError, ValueError, KeyError) as error:
+                result = attempt()
+            except Exception as error:  # whatever an odd answer makes of itself: the next one may be better
                 self._report(error, pause)
+            else:
+                return None if self._is_stopped() else result
             self._pause(pause)
             pause = min(pause * 2, MAXIMUM_PAUSE)
         return None
+
+    def _is_stopped(self) -> bool:
+        return self._stopped
 
     def _report(self, error: Exception, pause: float) -> None:
         if not self._stopped:

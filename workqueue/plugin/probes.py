@@ -40,9 +40,10 @@ def serve(
     :return: None where nothing is to be served.
     :raises ConfigurationError: if the address cannot be had.
     """
-    text = bind if bind is not None else os.environ.get(BIND_VARIABLE, DEFAULT_BIND)
+    text = bind or os.environ.get(BIND_VARIABLE) or DEFAULT_BIND
     address = parse_address(text)
     if address is None:
+        logger.info("probes and metrics: off")
         return None
 
     async def check_loop() -> str | None:
@@ -53,9 +54,10 @@ def serve(
 
     async def check_workers() -> str | None:
         for name, managed in controllers.items():
-            alive = managed.statistics().workers
-            if alive and alive < managed.controller.workers and not stopping():
-                return f"controller {name}: {managed.controller.workers - alive} workers are dead"
+            controller = managed.statistics()
+            dead = managed.controller.workers - controller.workers
+            if controller.started and dead and not stopping():
+                return f"controller {name}: {dead} of {managed.controller.workers} workers are dead"
         return None
 
     async def check_stopping() -> str | None:

@@ -40,8 +40,9 @@ class ResourceSpec:
         :raises ConfigurationError: if it names no single resource.
         """
         shown = ", ".join([*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())])
-        unknown = set(kwargs) - {"group", "version", "kind", "plural", "singular", "shortcut"}
-        if unknown or not all(isinstance(text, str) for text in (*args, *kwargs.values())):
+        if unknown := set(kwargs) - {"group", "version", "kind", "plural", "singular", "shortcut"}:
+            raise ConfigurationError(f"informer({shown}): there is no argument {', '.join(sorted(unknown))}")
+        if not all(isinstance(text, str) for text in (*args, *kwargs.values())):
             raise ConfigurationError(
                 f"informer({shown}): expected the name of one resource, such as 'deployments.apps'"
             )

@@ -52,7 +52,7 @@ class Runtime:
         self._registry = registry
         self.login = Login()
         self.metrics = PrometheusMetrics()
-        #: Set by the managers; the first that says something counts.
+        #: Set by the managers; the last that says something counts.
         self.bind: str | None = None
         self.namespaces: Collection[str] | None = None
         self.grace: float = 20.0
@@ -100,11 +100,18 @@ class Runtime:
             raise ConfigurationError(
                 f"informer({str(spec)!r}): cache_sync_timeout={cache_sync_timeout!r}, expected > 0"
             )
+        same = sum(source.name == str(spec) or source.name.startswith(f"{spec}-") for source in self._informers)
+        name = f"{spec}-{same + 1}" if same else str(spec)
         source = ResourceInformer(
             lambda informer: HandlersLane(
-                spec, informer=informer, registry=self._registry, login=self.login, ambiguous=self.fatal
+                spec,
+                name=name,
+                informer=informer,
+                registry=self._registry,
+                login=self.login,
+                ambiguous=self.fatal,
             ),
-            name=str(spec),
+            name=name,
             runtime=self,
             indexers=indexers,
             transform=transform,
@@ -201,6 +208,8 @@ class Runtime:
                 )
             except ConfigurationError as error:
                 self.fatal(str(error))
+            except Exception as error:
+                self.fatal(f"the login failed: {error!r}")
             else:
                 self.login.renew(info)
                 return info
@@ -225,7 +234,9 @@ class Runtime:
                 for name, controller in self._controllers.items()
             ),
         ]
-        await asyncio.gather(*stops)
+        for outcome in await asyncio.gather(*stops, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                logger.error("the stop of a part failed: %r", outcome, exc_info=outcome)
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -235,11 +246,13 @@ class Runtime:
 
     def _drain(self, managed: ManagedController) -> None:
         controller = managed.controller
+        started = controller.statistics().started
         drained = controller.stop(self.grace)
         after, queue = controller.statistics(), controller.queue.statistics()
         logger.info(
             "controller %s stopped: %s; %d keys queued and %d in processing were left, %d delayed keys dropped",
-            managed.name, "drained" if drained else f"not drained within {self.grace:g} s",
+            managed.name,
+            "drained" if drained else f"not drained within {self.grace:g} s" if started else "never started",
             queue.ready, queue.processing, queue.dropped,
         )  # fmt: skip
         if after.active:
@@ -248,21 +261,26 @@ class Runtime:
     # In threads.
 
     def _start_when_synced(self, managed: ManagedController) -> None:
+        controller = managed.controller
         for source in managed.wait_for:
             if not source.informer.wait_for_sync(source.cache_sync_timeout):
                 if not self._stopping.is_set():
                     self.fatal(
                         f"the cache of {source.name} did not sync within {source.cache_sync_timeout:g} s "
-                        f"({source.lane.problem}); controller {managed.name} was not started: "
-                        "is the API server slow, or cache_sync_timeout too short?"
+                        f"({source.lane.problem}): controller {managed.name} was not started; if that is "
+                        "only slow, give it a longer cache_sync_timeout; while Kopf is paused by peering nothing comes"
                     )
                 return
-        if not self._stopping.is_set():
-            logger.info(
-                "controller %s: caches synced, %d keys queued, starting %d workers",
-                managed.name, len(managed.queue), managed.controller.workers,
-            )  # fmt: skip
-            managed.controller.start()
+        if self._stopping.is_set():
+            return
+        logger.info(
+            "controller %s: caches synced, %d keys queued, starting %d workers",
+            managed.name, len(controller.queue), controller.workers,
+        )  # fmt: skip
+        try:
+            controller.start()
+        except RuntimeError as error:
+            self.fatal(f"controller {managed.name} could not start its {controller.workers} workers: {error}")
 
     def fatal(self, reason: str) -> None:
         """End the operator with one line and a status that is not 0; from any thread. The first reason stands."""

@@ -166,9 +166,9 @@ class ManagedController:
         """For the manager: see :meth:`workqueue.Manager.controller` for the parameters."""
         self.name = name
         self.wait_for = tuple(wait_for)
-        limiter = rate_limiter or ItemExponentialFailureRateLimiter(BASE_DELAY, MAX_DELAY)
 
         def make() -> Controller:
+            limiter = rate_limiter or ItemExponentialFailureRateLimiter(BASE_DELAY, MAX_DELAY)
             queue: RateLimitingQueue[ObjectKey] = RateLimitingQueue(
                 name=name, clock=clock, metrics=metrics, rate_limiter=limiter
             )

@@ -39,7 +39,7 @@ class DelayingQueue(Queue[K]):
     def add_after(self, key: K, delay: float) -> None:
         """Add the key once the delay is over; if it has a delay already, the earlier instant stands.
 
-        Ignored once the queue is shutting down; a delay still pending then is dropped and reported.
+        Dropped, and counted as such, once the queue is shutting down; a delay still pending then is dropped, too.
 
         :param delay: seconds; zero or less adds at once, and counts as a retry all the same.
         :raises ValueError: if it is not a number.
@@ -48,6 +48,7 @@ class DelayingQueue(Queue[K]):
             raise ValueError(f"the delay of {key!r} is not a number")
         with self._lock:
             if self._shutting_down:
+                self._dropped += 1
                 return
             self._promote_locked()
             self._retries += 1
