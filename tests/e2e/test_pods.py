@@ -36,12 +36,17 @@ class Admin:
         found = self.call("GET", f"/api/v1/namespaces/{namespace}/pods")
         return {pod["metadata"]["name"]: pod for pod in found["items"]}
 
-    def make_pod(self, namespace: str, name: str, node: str, **metadata: object) -> dict:
+    def make_pod(self, namespace: str, name: str, node: str | None, **metadata: object) -> dict:
         body = {
             "metadata": {"name": name, **metadata},
             "spec": {"nodeName": node, "containers": [{"name": "main", "image": "nginx"}]},
         }
         return self.call("POST", f"/api/v1/namespaces/{namespace}/pods", body)
+
+    def bind_pod(self, namespace: str, name: str, node: str) -> None:
+        """What a scheduler does."""
+        binding = {"metadata": {"name": name}, "target": {"apiVersion": "v1", "kind": "Node", "name": node}}
+        self.call("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/binding", binding)
 
     def delete_pod(self, namespace: str, name: str) -> None:
         self.call("DELETE", f"/api/v1/namespaces/{namespace}/pods/{name}?gracePeriodSeconds=0")
@@ -98,23 +103,28 @@ def test_two_hundred_pods_go_through_the_queue(control_plane, admin, namespace, 
     monkeypatch.setattr(RateLimitingQueue, "get", counting_get)
     nodes = [f"node-{number}" for number in range(4)]
     for number in range(199):
-        admin.make_pod(namespace, f"web-{number}", nodes[number % 4])
+        # Those of the last ten are not scheduled yet.
+        admin.make_pod(namespace, f"web-{number}", nodes[number % 4] if number < 189 else None)
     foreign = kopf.OperatorSettings().persistence.finalizer
     admin.make_pod(namespace, "foreign", nodes[0], finalizers=[foreign])
     before = admin.pods(namespace)
     audited_from = plane.audit_position()
 
-    with run_in_process("-n", namespace) as operator:
+    with run_in_process("-A") as operator:
         pods = operator.module.pods
 
         def cached_equals_listed() -> None:
             listed = admin.pods(namespace)
-            eventually(
-                lambda: {key.name for key in pods.indexer.list_keys()} == set(listed), f"a cache of {len(listed)} pods"
-            )
+            versions = {name: pod["metadata"]["resourceVersion"] for name, pod in listed.items()}
+
+            def cached() -> dict[str, str]:
+                entries = pods.indexer.entries_by_index("namespace", namespace)
+                return {entry.key.name: entry.resource_version for entry in entries}
+
+            eventually(lambda: cached() == versions, f"a cache of {len(listed)} pods")
             for node in nodes:
-                cached = {pod["metadata"]["name"] for pod in pods.by_index("node", node)}
-                assert cached == {name for name, pod in listed.items() if pod["spec"].get("nodeName") == node}
+                found = {pod["metadata"]["name"] for pod in pods.by_index("node", node)}
+                assert found == {name for name, pod in listed.items() if pod["spec"].get("nodeName") == node}
             assert sorted(pods.indexer.list_index_func_values("node")) == nodes
 
         cached_equals_listed()
@@ -125,6 +135,12 @@ def test_two_hundred_pods_go_through_the_queue(control_plane, admin, namespace, 
         assert operator.metric("workqueue_depth", name="pods", controller="pods", priority="") == 0
         assert admin.pods(namespace) == before, "the operator changed a pod"
 
+        for number in range(189, 199):
+            admin.bind_pod(namespace, f"web-{number}", nodes[0])
+        cached_equals_listed()
+        operator.wait_until_idle(210)
+        before = admin.pods(namespace)
+
         deleted = [f"web-{number}" for number in range(150)]
         for name in deleted:
             admin.delete_pod(namespace, name)
@@ -133,7 +149,7 @@ def test_two_hundred_pods_go_through_the_queue(control_plane, admin, namespace, 
         recreated = admin.make_pod(namespace, "web-0", nodes[1])["metadata"]["uid"]
         operator.wait_until_seen(f"{namespace}/web-0: pod recreated")
         cached_equals_listed()
-        operator.wait_until_idle(351)
+        operator.wait_until_idle(361)
         assert operator.metric("workqueue_adds_total", name="pods") == handed_out.total()
         after = admin.pods(namespace)
         assert {name: after[name] for name in after if name != "web-0"} == {

@@ -1,0 +1,36 @@
+"""The documentation's Python is Python that runs, and its links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import kopf
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "tests/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [
+    pytest.param(page, block, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+]
+
+
+@pytest.fixture
+def registry(request):
+    before = kopf.get_default_registry()
+    kopf.set_default_registry(kopf.OperatorRegistry())
+    yield
+    kopf.set_default_registry(before)
+
+
+@pytest.mark.parametrize(("page", "block"), BLOCKS)
+def test_every_example_runs(page, block, registry):
+    code = compile(block, str(page), "exec")
+    if "KopfRunner" not in block:  # that one starts an operator, as tests/operators do all the time
+        exec(code, {"__name__": "example"})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_inside_leads_to_a_file(page):
+    links = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
