@@ -9,7 +9,6 @@ a worker is no place to end a process from.
 """
 
 import contextlib
-import inspect
 import logging
 import threading
 import time
@@ -22,6 +21,7 @@ from workqueue.base.errors import ConfigurationError, ShutDown
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import Reader
 from workqueue.control.result import ReconcileFunc, Request, Result, TerminalError
+from workqueue.control.shape import check_shape
 from workqueue.queues import RateLimitingQueue
 
 logger = logging.getLogger("workqueue.control")
@@ -96,7 +96,7 @@ class Controller:
             raise ConfigurationError(f"controller {name!r}: workers={workers!r}, expected a whole number of at least 1")
         if max_retries is not None and (type(max_retries) is not int or max_retries < 0):
             raise ConfigurationError(f"controller {name!r}: max_retries={max_retries!r}, expected 0 or more, or None")
-        _check_shape(name, reconcile)
+        check_shape(name, reconcile)
         self.name = name
         self.queue = queue
         self.workers = workers
@@ -293,23 +293,3 @@ def _checked(result: object) -> Result:
     if isinstance(result, Result):
         return result
     raise TypeError(f"reconcile returned {result!r}, expected None or a Result")
-
-
-def _check_shape(name: str, reconcile: object) -> None:
-    """A reconcile function of the wrong shape is found before it is ever called."""
-    if not callable(reconcile):
-        raise ConfigurationError(f"controller {name!r}: {reconcile!r} is no function to reconcile with")
-    if inspect.iscoroutinefunction(reconcile) or inspect.iscoroutinefunction(type(reconcile).__call__):
-        raise ConfigurationError(f"controller {name!r}: {_name(reconcile)} is async; workers run plain functions")
-    try:
-        inspect.signature(reconcile).bind(object())
-    except TypeError as error:
-        raise ConfigurationError(
-            f"controller {name!r}: {_name(reconcile)} must take one argument, the request: {error}"
-        ) from None
-    except ValueError:
-        return  # a callable written in C tells nothing about its arguments
-
-
-def _name(function: object) -> str:
-    return str(getattr(function, "__name__", function))

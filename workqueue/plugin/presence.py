@@ -7,6 +7,7 @@ deleted while nobody watched. A list of metadata tells both.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import kopf
 import requests
@@ -36,7 +37,8 @@ class Presence:
         mine, theirs = self.resource_version, entry.resource_version
         if not (mine.isdecimal() and theirs.isdecimal()):
             return None
-        return int(theirs) <= int(mine)
+        # By length first, as Entry.is_older_than: versions have no leading zeros, and no text is too long to compare.
+        return (len(theirs), theirs) <= (len(mine), mine)
 
 
 def list_presence(client: HTTPClient, resource: kopf.Resource, namespace: str) -> Presence:
@@ -69,7 +71,7 @@ def list_namespaces(client: HTTPClient) -> list[str]:
 
 def exists(client: HTTPClient, resource: kopf.Resource, entry: Entry) -> bool:
     """Whether an entry's very object exists still: by name, and by uid where there is one."""
-    path = f"{api_path(resource, entry.key.namespace)}/{entry.key.name}"
+    path = f"{api_path(resource, entry.key.namespace)}/{quote(entry.key.name, safe='')}"
     try:
         found = get_json(client, path)
     except requests.HTTPError as error:

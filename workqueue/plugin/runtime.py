@@ -10,12 +10,11 @@ drains, and the process ends with that one line and a status that is not 0.
 """
 
 import asyncio
-import contextlib
 import functools
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import kopf
 
@@ -32,11 +31,10 @@ from workqueue.plugin.probes import serve
 from workqueue.plugin.resources import ResourceSpec
 from workqueue.plugin.scope import Scope
 from workqueue.plugin.sources import ManagedController, ResourceInformer
+from workqueue.plugin.threads import in_thread
 from workqueue.prometheus import PrometheusMetrics
 from workqueue.queues import RateLimiter
 from workqueue.status import StatusServer
-
-T = TypeVar("T")
 
 logger = logging.getLogger("workqueue.plugin")
 
@@ -203,7 +201,7 @@ class Runtime:
         if self._reason is None:
             try:
                 # In a thread of its own: an exec plugin takes its time, and Kopf's executor outlives the operator.
-                info = await _in_thread(
+                info = await in_thread(
                     functools.partial(self.login.log_in, settings=settings, **kwargs), name="workqueue-login"
                 )
             except ConfigurationError as error:
@@ -228,9 +226,9 @@ class Runtime:
     async def _stop(self) -> None:
         self._stopping.set()
         stops = [
-            *(_in_thread(informer.stop, name=f"workqueue-stop-{informer.name}") for informer in self._informers),
+            *(in_thread(informer.stop, name=f"workqueue-stop-{informer.name}") for informer in self._informers),
             *(
-                _in_thread(functools.partial(self._drain, controller), name=f"workqueue-drain-{name}")
+                in_thread(functools.partial(self._drain, controller), name=f"workqueue-drain-{name}")
                 for name, controller in self._controllers.items()
             ),
         ]
@@ -295,24 +293,3 @@ class Runtime:
     def _stop_kopf(self) -> None:
         if self._loop is not None and not stop_operator(self._loop):
             logger.error("%s; Kopf could not be told to stop", self._reason)
-
-
-def _in_thread(function: Callable[[], T], *, name: str) -> "asyncio.Future[T]":
-    """Run a blocking function in a daemon thread of its own."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
-
-    def finish(settle: Callable[[], None]) -> None:
-        if not done.done():
-            settle()
-
-    def run() -> None:
-        try:
-            settle = functools.partial(done.set_result, function())
-        except Exception as error:
-            settle = functools.partial(done.set_exception, error)
-        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
-            loop.call_soon_threadsafe(finish, settle)
-
-    threading.Thread(target=run, name=name, daemon=True).start()
-    return done

@@ -31,7 +31,8 @@ class Scope:
         if settings.peering.clusterwide:
             return cls()
         context = click.get_current_context(silent=True)
-        patterns = tuple((context.params.get("namespaces") or ()) if context is not None else ())
+        given_to_kopf = context.params.get("namespaces") if context is not None else None
+        patterns = given_to_kopf if isinstance(given_to_kopf, tuple) else ()
         if legacy := os.environ.get("KOPF_RUN_NAMESPACE"):
             patterns += (legacy,)
         if not patterns:

@@ -184,6 +184,7 @@ class ManagedController:
             )
 
         self._make = make
+        self._metrics = metrics
         self.controller = make()
 
     def add(self, key: ObjectKey | tuple[str, str] | str) -> None:
@@ -205,4 +206,5 @@ class ManagedController:
 
     def renew(self) -> None:
         """Make ready for another run in the same process: a queue that is open."""
+        self._metrics.queue_closed(self.name, self.queue.statistics)  # it is not, if a key was left in somebody's hands
         self.controller = self._make()

@@ -15,35 +15,22 @@ Departures from client-go, each because client-go's way loses or doubles work:
 - :meth:`Queue.done` of a key that nobody holds changes nothing (client-go queues it twice).
 """
 
-import dataclasses
 import logging
 import math
 import threading
 from collections import deque
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from workqueue.base.clock import Clock, RealClock
 from workqueue.base.errors import ShutDown
-from workqueue.base.metrics import Histogram, MetricsProvider, QueueStatistics
+from workqueue.base.metrics import MetricsProvider, QueueStatistics
+from workqueue.queues.times import QueueTimes
 
 K = TypeVar("K", bound=Hashable)
 
 logger = logging.getLogger("workqueue.queues")
-
-
-@dataclass(slots=True)
-class _Times:
-    """What a measured queue remembers. Guarded by the queue's lock."""
-
-    #: When each key of ``dirty`` became due; exactly the keys of ``dirty``.
-    queued: dict[Hashable, float] = field(default_factory=dict)
-    #: When each key of ``processing`` was handed out; exactly the keys of ``processing``.
-    started: dict[Hashable, float] = field(default_factory=dict)
-    queue_duration: Histogram = field(default_factory=Histogram)
-    work_duration: Histogram = field(default_factory=Histogram)
 
 
 class Queue(Generic[K]):
@@ -82,7 +69,7 @@ class Queue(Generic[K]):
         self._adds = 0
         self._retries = 0
         self._dropped = 0
-        self._times = _Times() if self._metrics is not None else None
+        self._times = QueueTimes() if self._metrics is not None else None
 
         if self._metrics is not None:
             self._metrics.queue_opened(name, self.statistics)
@@ -133,7 +120,7 @@ class Queue(Generic[K]):
             self._promote_locked()
             self._processing.remove(key)
             if self._times is not None:
-                self._times.work_duration.observe(self._clock.now() - self._times.started.pop(key))
+                self._times.handled(key, self._clock.now())
             if key in self._dirty:
                 self._ready.append(key)
                 self._wake_locked()
@@ -212,17 +199,7 @@ class Queue(Generic[K]):
                 dropped=self._dropped,
                 shutting_down=self._shutting_down,
             )
-            if self._times is None:
-                return statistics
-            now = self._clock.now()
-            ages = [now - started for started in self._times.started.values()]
-            return dataclasses.replace(
-                statistics,
-                queue_duration=self._times.queue_duration.snapshot(),
-                work_duration=self._times.work_duration.snapshot(),
-                unfinished_work=sum(ages),
-                longest_running=max(ages, default=0.0),
-            )
+            return statistics if self._times is None else self._times.fill(statistics, self._clock.now())
 
     # The way keys wait for their time: a plain queue knows none; DelayingQueue fills these in.
 
@@ -260,9 +237,7 @@ class Queue(Generic[K]):
         self._dirty.remove(key)
         self._processing.add(key)
         if self._times is not None:
-            now = self._clock.now()
-            self._times.queue_duration.observe(now - self._times.queued.pop(key))
-            self._times.started[key] = now
+            self._times.taken(key, self._clock.now())
         return key
 
     def _sleep_locked(self, until: float | None, due: float | None) -> None:

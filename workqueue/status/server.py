@@ -4,6 +4,7 @@ A probe must be answered while Kopf's loop is busy or blocked: that is when it m
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 
@@ -11,6 +12,9 @@ from aiohttp import web
 
 from workqueue.base.errors import ConfigurationError
 from workqueue.status.health import Check, report
+
+#: Seconds that a stop waits for requests under way, and for the thread.
+CLOSE_TIMEOUT = 3.0
 
 #: Returns content type and body.
 Page = Callable[[], tuple[str, bytes]]
@@ -66,10 +70,11 @@ class StatusServer:
     def stop(self) -> None:
         """Close the port and end the thread."""
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
+            with contextlib.suppress(TimeoutError):  # a page that hangs keeps a daemon thread, and not the process
+                asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(CLOSE_TIMEOUT)
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-        if not self._loop.is_closed():
+            self._thread.join(CLOSE_TIMEOUT)
+        if not self._thread.is_alive() and not self._loop.is_closed():
             self._loop.close()
 
     async def _listen(self) -> None:
