@@ -103,8 +103,13 @@ class _Said(logging.Handler):
 
 
 @contextlib.contextmanager
-def run_in_process(*args: str, path: str = PODS, ready: bool = True) -> Iterator[InProcess]:
-    """``kopf run ARGS PATH`` under KopfRunner, with a registry of its own, as a second run in one process needs.
+def run_in_process(
+    *args: str, path: str = PODS, ready: bool = True, registry: kopf.OperatorRegistry | None = None, fails: bool = False
+) -> Iterator[InProcess]:
+    """``kopf run ARGS PATH`` under KopfRunner, with a registry of its own, as a second load of one file needs.
+
+    With ``-m MODULE`` among the arguments and no path the module is loaded once, and a second run needs the same
+    registry. What is to fail raises nothing here; see the runner for its status.
 
     Let there be an object before it starts, or wait for one: with none, the cache is synced before Kopf has looked
     around, and a stop in the middle of that leaves an HTTP session of Kopf's unclosed.
@@ -118,7 +123,12 @@ def run_in_process(*args: str, path: str = PODS, ready: bool = True) -> Iterator
     said = _Said()
     logging.getLogger("workqueue").addHandler(said)
     try:
-        with KopfRunner(["run", *args, path], registry=kopf.OperatorRegistry(), timeout=PATIENCE) as runner:
+        with KopfRunner(
+            ["run", *args, *([path] if path else [])],
+            registry=kopf.OperatorRegistry() if registry is None else registry,
+            timeout=PATIENCE,
+            reraise=not fails,
+        ) as runner:
             operator = InProcess(port=port, runner=runner, said=said.lines, path=path)
             if ready:
                 operator.wait_until_ready()

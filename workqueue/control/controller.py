@@ -145,7 +145,8 @@ class Controller:
         :param grace: seconds; when they are over workers still finish the key they hold, and take no other.
         :return: True if everything queued was handled in time.
         """
-        drained = self.queue.shut_down_with_drain(timeout=grace if self._threads else 0)
+        drains = any(thread.is_alive() for thread in self._threads)  # else there is nobody to wait for
+        drained = self.queue.shut_down_with_drain(timeout=grace if drains else 0)
         with self._stop_changed:
             self._stopped = True
             self._stop_changed.notify_all()

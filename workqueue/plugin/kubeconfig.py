@@ -32,7 +32,7 @@ def diagnose() -> str | None:
     """What is wrong with the kubeconfig and what to do, in one line; None if nothing is found to be wrong."""
     paths = kubeconfig_paths()
     shown = ", ".join(map(str, paths))
-    if not any(path.exists() for path in paths):
+    if not any(_exists(path) for path in paths):
         if os.environ.get("KUBECONFIG"):
             return f"kubeconfig {shown} does not exist: correct KUBECONFIG"
         return (
@@ -81,14 +81,14 @@ class _Config:
 def _read(paths: Iterable[Path]) -> _Config:
     config = _Config()
     for path in paths:
-        if not path.exists():
+        if not _exists(path):
             continue
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"kubeconfig {path} is not YAML: {_one_line(error)}") from None
         except OSError as error:
             raise ConfigurationError(f"kubeconfig {path} cannot be read: {error.strerror}") from None
+        except Exception as error:  # PyYAML has errors of all sorts for dates, numbers and tags that are none
+            raise ConfigurationError(f"kubeconfig {path} is not YAML: {_one_line(error)}") from None
         if not isinstance(content, Mapping):
             raise ConfigurationError(f"kubeconfig {path} is no kubeconfig: expected clusters, users and contexts")
         config.current = config.current or str(content.get("current-context") or "")
@@ -104,6 +104,17 @@ def _read(paths: Iterable[Path]) -> _Config:
                     raise ConfigurationError(f"kubeconfig {path}: {kind} {item['name']!r} is {body!r}, expected fields")
                 known.setdefault(item["name"], body)
     return config
+
+
+def _exists(path: Path) -> bool:
+    """False if there is no such file; True as well for one that cannot be looked at, which reading it then tells."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _one_line(error: Exception) -> str:

@@ -18,7 +18,7 @@ def in_thread(function: Callable[[], T], *, name: str) -> "asyncio.Future[T]":
 
     :param function: what to run.
     :param name: of the thread.
-    :return: resolves to what the function returns or raises.
+    :return: resolves to what the function returns or raises; a SystemExit and its like become a RuntimeError.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
@@ -30,8 +30,9 @@ def in_thread(function: Callable[[], T], *, name: str) -> "asyncio.Future[T]":
     def run() -> None:
         try:
             settle = functools.partial(done.set_result, function())
-        except Exception as error:
-            settle = functools.partial(done.set_exception, error)
+        except BaseException as error:  # else nobody would ever hear of a SystemExit, which is for no loop to end by
+            told = error if isinstance(error, Exception) else RuntimeError(repr(error))
+            settle = functools.partial(done.set_exception, told)
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
             loop.call_soon_threadsafe(finish, settle)
 

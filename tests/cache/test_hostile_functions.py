@@ -1,0 +1,219 @@
+"""Functions of the user's and objects that are not as they should be: none harms the cache, or another object."""
+
+import threading
+
+import pytest
+
+from tests.cache.objects import names, pod
+from tests.queues.conftest import PATIENCE
+from workqueue.base.errors import InvalidObject
+from workqueue.cache import Indexer, field, label, namespace
+from workqueue.cache.entry import encode
+
+# Index functions that change what they are given.
+
+
+def ruin(body):
+    body["metadata"].clear()
+    body["spec"]["nodeName"] = "nowhere"
+    body.pop("kind", None)
+    return ["ruined"]
+
+
+@pytest.fixture
+def ruined():
+    """With an index that changes its argument between others that are asked before and after it."""
+    seen = []
+
+    def own(body):
+        seen.append(body)
+        return [body["spec"]["nodeName"]]
+
+    indexer = Indexer({"before": own, "ruin": ruin, "node": field("spec.nodeName"), "app": label("app"), "after": own})
+    indexer.add_indexers({"namespace": namespace()})
+    return indexer
+
+
+def write_add(indexer, body):
+    indexer.add(body)
+
+
+def write_replace(indexer, body):
+    indexer.replace([body])
+
+
+def write_late(indexer, body):
+    """The indexes are there only after the object."""
+    late = dict(indexer.indexers())
+    fresh = Indexer()
+    fresh.add(body)
+    fresh.add_indexers(late)
+    indexer.__dict__.update(fresh.__dict__)
+
+
+@pytest.mark.parametrize("write", [write_add, write_replace, write_late])
+def test_an_index_function_that_changes_its_argument_harms_no_other_index_and_not_the_object(ruined, write):
+    body = pod(node="n1", labels={"app": "web"})
+    write(ruined, body)
+    assert ruined.list() == [pod(node="n1", labels={"app": "web"})] == [body]
+    for index, value in [
+        ("before", "n1"), ("after", "n1"), ("node", "n1"), ("app", "web"), ("namespace", "default"), ("ruin", "ruined"),
+    ]:  # fmt: skip
+        assert ruined.index_keys(index, value) == [("default", "web")], index
+    assert ruined.statistics().index_errors == 0
+    ruined._check()
+    ruined.delete(body)
+    assert all(not ruined.list_index_func_values(index) for index in ruined.indexers())
+
+
+# Index functions that use the cache.
+
+
+def reading(reader, calls):
+    """An index function that looks around in the cache it indexes."""
+
+    def function(body):
+        calls.append(body["metadata"]["name"])
+        owner = reader().get_by_key("default/owner")
+        reader().list()
+        reader().list_keys()
+        reader().by_index("node", "n1")
+        reader().statistics()
+        return [owner["spec"].get("nodeName", "none")] if owner else ["nobody"]
+
+    return function
+
+
+@pytest.mark.parametrize("verb", ["put", "add", "replace", "add_indexers"])
+def test_an_index_function_that_reads_the_cache_hangs_nobody(background, verb):
+    calls = []
+    indexer = Indexer({"node": field("spec.nodeName")})
+    indexer.add(pod("owner", node="n1"))
+    function = reading(lambda: indexer, calls)
+    if verb != "add_indexers":
+        indexer.add_indexers({"reading": function})
+    work = {
+        "put": lambda: indexer.put(encode(pod("a"))),
+        "add": lambda: indexer.add(pod("a")),
+        "replace": lambda: indexer.replace([pod("owner", node="n1"), pod("a")]),
+        "add_indexers": lambda: (indexer.add(pod("a")), indexer.add_indexers({"reading": function})),
+    }[verb]
+    background(work).result(PATIENCE)
+    assert "a" in calls
+    assert names(indexer.by_index("reading", "n1")) == ["a", "owner"]
+    # Not indexer._check(): it calls the index functions with the lock held.
+
+
+def test_an_index_function_that_waits_for_another_threads_write_does_not_hang(background):
+    """The lock is not held while a function of the user's runs: others go on."""
+    entered, written = threading.Event(), threading.Event()
+
+    def waiting(body):
+        if body["metadata"]["name"] == "slow":
+            entered.set()
+            assert written.wait(PATIENCE)
+        return "x"
+
+    indexer = Indexer({"waiting": waiting})
+    slow = background(indexer.add, pod("slow"))
+    assert entered.wait(PATIENCE)
+    background(indexer.add, pod("quick")).result(PATIENCE)
+    assert names(background(indexer.list).result(PATIENCE)) == ["quick"]
+    written.set()
+    slow.result(PATIENCE)
+    assert names(indexer.by_index("waiting", "x")) == ["quick", "slow"]
+    indexer._check()
+
+
+def test_an_index_that_is_added_while_objects_change_has_them_all(background):
+    """Its values are computed outside the lock; what changes meanwhile is computed again."""
+    entered, changed = threading.Event(), threading.Event()
+
+    def slow(body):
+        entered.set()
+        assert changed.wait(PATIENCE)
+        return body["spec"].get("nodeName", "none")
+
+    indexer = Indexer()
+    for name in "abc":
+        indexer.add(pod(name, node="n1"))
+    adding = background(indexer.add_indexers, {"slow": slow})
+    assert entered.wait(PATIENCE)
+    indexer.add(pod("a", node="n2", rv=2))
+    indexer.delete(pod("b"))
+    indexer.add(pod("d", node="n1"))
+    changed.set()
+    adding.result(PATIENCE)
+    assert names(indexer.by_index("slow", "n1")) == ["c", "d"]
+    assert names(indexer.by_index("slow", "n2")) == ["a"]
+    indexer._check()
+
+
+# Metadata that is not as it should be.
+
+
+@pytest.mark.parametrize(
+    ("labels", "kept"),
+    [
+        (None, {}), ("text", {}), (["app"], {}), (5, {}), ({}, {}),
+        ({"app": 5, "tier": "gold"}, {"tier": "gold"}),
+        ({"app": None, "b": ["c"], "d": {"e": "f"}, "g": True, "h": ""}, {"h": ""}),
+    ],
+)  # fmt: skip
+def test_labels_that_are_no_texts_cannot_be_selected_by_and_stay_in_the_body(labels, kept):
+    body = pod()
+    body["metadata"]["labels"] = labels
+    indexer = Indexer({"app": label("app")})
+    indexer.add(body)
+    assert indexer.entry("default/web").labels == kept
+    assert indexer.get_by_key("default/web")["metadata"]["labels"] == labels
+    assert indexer.statistics().index_errors == 0
+    indexer._check()
+
+
+def test_labels_whose_names_are_no_texts_are_no_json_and_the_object_is_refused():
+    body = pod()
+    body["metadata"]["labels"] = {5: "five"}
+    with pytest.raises(InvalidObject, match="default/web cannot be stored as JSON"):
+        Indexer().add(body)
+
+
+@pytest.mark.parametrize(
+    ("version", "stored"), [(7, "7"), (0, ""), (None, ""), ("", ""), ("7", "7"), ("opaque", "opaque"), (True, "True")]
+)
+def test_a_version_is_kept_as_a_text(version, stored):
+    body = pod()
+    body["metadata"]["resourceVersion"] = version
+    assert encode(body).resource_version == stored
+
+
+def test_a_version_that_is_a_number_is_compared_as_its_text():
+    def at(version):
+        body = pod()
+        body["metadata"]["resourceVersion"] = version
+        return encode(body)
+
+    assert at(9).is_older_than(at("10"))
+    assert at("9").is_older_than(at(10))
+    assert not at(10).is_older_than(at("9"))
+    assert at(10).is_same_state(at("10"))
+
+
+def test_versions_of_5000_digits_are_compared():
+    small, large = encode(pod(rv="1" * 5000)), encode(pod(rv="1" * 4999 + "2"))
+    assert small.is_older_than(large)
+    assert not large.is_older_than(small)
+    assert not small.is_older_than(small)
+    assert encode(pod(rv="9")).is_older_than(small)
+    assert not small.is_older_than(encode(pod(rv="9")))
+
+
+@pytest.mark.parametrize("uid", [None, ""])
+def test_a_uid_that_is_missing_tells_nothing(uid):
+    body = pod()
+    body["metadata"]["uid"] = uid
+    entry = encode(body)
+    assert entry.uid == ""
+    assert entry.is_same_object(encode(pod(uid="u1")))
+    assert encode(pod(uid="u2")).is_same_object(entry)
+    assert entry.decode()["metadata"]["uid"] == uid
