@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Literal, TypeVar
 
 import kopf
+import requests
 
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import Entry
@@ -237,7 +238,8 @@ class PresenceWatch:
 
     def _report(self, error: Exception, pause: float) -> None:
         if not self._stopped:
-            self._problem = f"{self._name}: asking the API server failed: {error}"
+            told = str(error) if isinstance(error, requests.RequestException) else repr(error)
+            self._problem = f"{self._name}: asking the API server failed: {told}"
             logger.warning("%s, next try in %g s", self._problem, pause)
 
     def _pause(self, seconds: float) -> None:

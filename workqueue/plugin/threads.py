@@ -36,5 +36,8 @@ def in_thread(function: Callable[[], T], *, name: str) -> "asyncio.Future[T]":
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
             loop.call_soon_threadsafe(finish, settle)
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    try:
+        threading.Thread(target=run, name=name, daemon=True).start()
+    except RuntimeError as error:  # no thread is to be had: whoever waits is told, and goes on with the rest
+        done.set_exception(error)
     return done
