@@ -56,6 +56,8 @@ class Queue(Generic[K]):
         self._dirty: set[K] = set()
         #: Keys handed out and not done.
         self._processing: set[K] = set()
+        #: Delays of keys that wait for their time, the earliest first: DelayingQueue's; always empty in a plain queue.
+        self._heap: list[tuple[float, int, K]] = []
         #: Getters asleep on _changed.
         self._getters = 0
         #: The one getter that sleeps until the next delayed key is due, so that the others need not.
@@ -92,10 +94,10 @@ class Queue(Generic[K]):
         :raises ValueError: if the timeout is not a number.
         """
         with self._lock:
-            until = self._deadline(timeout)
+            until = None if timeout is None else self._deadline(timeout)
             try:
                 while True:
-                    due = self._promote_locked()
+                    due = self._promote_locked() if self._heap else None
                     if self._ready:
                         return self._take_locked()
                     if self._shutting_down:
@@ -116,8 +118,9 @@ class Queue(Generic[K]):
         with self._lock:
             if key not in self._processing:
                 return
-            # First, so that a key that came due during the run, this one or another, keeps its turn.
-            self._promote_locked()
+            if self._heap:
+                # First, so that a key that came due during the run, this one or another, keeps its turn.
+                self._promote_locked()
             self._processing.remove(key)
             if self._times is not None:
                 self._times.handled(key, self._clock.now())
@@ -169,7 +172,7 @@ class Queue(Generic[K]):
         :param timeout: seconds to wait at most; None waits until drained or until :meth:`shut_down` is called.
         :return: True when nothing is queued and nothing is in processing; else False, and what was left is logged.
         """
-        until = self._deadline(timeout)
+        until = None if timeout is None else self._deadline(timeout)
         releases = self._shut_down(release=False)
         with self._lock:
             while self._releases == releases and (self._dirty or self._processing):
@@ -201,7 +204,8 @@ class Queue(Generic[K]):
             )
             return statistics if self._times is None else self._times.fill(statistics, self._clock.now())
 
-    # The way keys wait for their time: a plain queue knows none; DelayingQueue fills these in.
+    # The way keys wait for their time: a plain queue knows none; DelayingQueue fills these in. Hot paths call
+    # them only where _heap holds something.
 
     def _promote_locked(self) -> float | None:
         """Queue the delayed keys whose time has come; return when the next one is due, None if none waits."""
@@ -263,9 +267,7 @@ class Queue(Generic[K]):
         if self._getters:
             self._changed.notify()
 
-    def _deadline(self, timeout: float | None) -> float | None:
-        if timeout is None:
-            return None
+    def _deadline(self, timeout: float) -> float:
         if math.isnan(timeout):
             raise ValueError("the timeout is not a number")
         return self._clock.now() + timeout

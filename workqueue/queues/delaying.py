@@ -23,17 +23,17 @@ class DelayingQueue(Queue[K]):
     def __init__(self, *, name: str = "", clock: Clock | None = None, metrics: MetricsProvider | None = None) -> None:
         """:param name, clock, metrics: as of :class:`Queue`."""
         # Both are guarded by _lock, and must exist before a provider may read statistics.
-        #: The pending delay of each key: (instant due, order of arrival, key).
+        #: The pending delay of each key: (instant due, order of arrival, key). The heap holds all of them, and
+        #: entries that an earlier one replaced: those are not in here.
         self._delayed: dict[K, tuple[float, int, K]] = {}
-        #: All of _delayed as a heap, and entries that an earlier one replaced: those are not in _delayed.
-        self._heap: list[tuple[float, int, K]] = []
         self._arrivals = 0
         super().__init__(name=name, clock=clock, metrics=metrics)
 
     def add(self, key: K) -> None:
         """See :meth:`Queue.add`. Keys that are due already keep their place before this one."""
         with self._lock:
-            self._promote_locked()
+            if self._heap:
+                self._promote_locked()
             self._add_locked(key)
 
     def add_after(self, key: K, delay: float) -> None:
