@@ -123,15 +123,23 @@ def test_two_hundred_pods_go_through_the_queue(control_plane, admin, namespace, 
 
             eventually(lambda: cached() == versions, f"a cache of {len(listed)} pods")
             for node in nodes:
-                found = {pod["metadata"]["name"] for pod in pods.by_index("node", node)}
+                indexed = [key for key in pods.indexer.index_keys("node", node) if key.namespace == namespace]
+                found = {key.name for key in indexed}
                 assert found == {name for name, pod in listed.items() if pod["spec"].get("nodeName") == node}
-            assert sorted(pods.indexer.list_index_func_values("node")) == nodes
+            assert set(pods.indexer.list_index_func_values("node")) >= set(nodes)
 
         cached_equals_listed()
         operator.wait_until_idle(200)
-        assert set(handed_out) == {f"{namespace}/{name}" for name in before}
-        for metric in ("adds_total", "queue_duration_seconds_count", "work_duration_seconds_count"):
-            assert operator.metric(f"workqueue_{metric}", name="pods", controller="pods") == handed_out.total() >= 200
+        mine = {key for key in handed_out if key.startswith(f"{namespace}/")}  # other tests leave pods, too
+        assert mine == {f"{namespace}/{name}" for name in before}
+        counts = ("adds_total", "queue_duration_seconds_count", "work_duration_seconds_count")
+
+        def counted() -> set[float]:
+            found = {operator.metric(f"workqueue_{count}", name="pods", controller="pods") for count in counts}
+            return found | {handed_out.total()}
+
+        eventually(lambda: len(counted()) == 1, "the same count on both sides of the door")
+        assert handed_out.total() >= 200
         assert operator.metric("workqueue_depth", name="pods", controller="pods", priority="") == 0
         assert admin.pods(namespace) == before, "the operator changed a pod"
 
@@ -150,7 +158,7 @@ def test_two_hundred_pods_go_through_the_queue(control_plane, admin, namespace, 
         operator.wait_until_seen(f"{namespace}/web-0: pod recreated")
         cached_equals_listed()
         operator.wait_until_idle(361)
-        assert operator.metric("workqueue_adds_total", name="pods") == handed_out.total()
+        eventually(lambda: len(counted()) == 1, "the same count on both sides of the door")
         after = admin.pods(namespace)
         assert {name: after[name] for name in after if name != "web-0"} == {
             name: before[name] for name in before if name not in deleted
