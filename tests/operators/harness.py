@@ -109,7 +109,7 @@ def run_in_process(
     """``kopf run ARGS PATH`` under KopfRunner, with a registry of its own, as a second load of one file needs.
 
     With ``-m MODULE`` among the arguments and no path the module is loaded once, and a second run needs the same
-    registry. What is to fail raises nothing here; see the runner for its status.
+    registry. It must end with status 0 and no exception, unless it is to fail; then see the runner for its status.
 
     Let there be an object before it starts, or wait for one: with none, the cache is synced before Kopf has looked
     around, and a stop in the middle of that leaves an HTTP session of Kopf's unclosed.
@@ -133,6 +133,8 @@ def run_in_process(
             if ready:
                 operator.wait_until_ready()
             yield operator
+        if not fails:
+            assert (runner.exit_code, runner.exception) == (0, None), runner.output
     finally:
         if before is None:
             del os.environ["WORKQUEUE_BIND_ADDRESS"]
