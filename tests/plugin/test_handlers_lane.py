@@ -6,6 +6,7 @@ from typing import Any
 import kopf
 import pytest
 
+from workqueue import Manager
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import Indexer
 from workqueue.informer import Informer
@@ -136,3 +137,9 @@ def test_an_event_that_cannot_be_stored_harms_no_other(lane, caplog):
     lane.event("ADDED", pod("b", 2))
     assert lane.told == [("add", "ns/b", False)]
     assert "ns/a cannot be stored as JSON" in caplog.text
+
+
+def test_each_informer_of_a_registry_has_a_name_of_its_own():
+    manager = Manager(registry=kopf.OperatorRegistry())
+    names = [manager.informer(resource).name for resource in ("pods-extra", "pods", "pods", "pods")]
+    assert names == ["pods-extra", "pods", "pods-2", "pods-3"]

@@ -11,6 +11,7 @@ drains, and the process ends with that one line and a status that is not 0.
 
 import asyncio
 import functools
+import itertools
 import logging
 import threading
 from collections.abc import Collection, Mapping, Sequence
@@ -98,8 +99,9 @@ class Runtime:
             raise ConfigurationError(
                 f"informer({str(spec)!r}): cache_sync_timeout={cache_sync_timeout!r}, expected > 0"
             )
-        same = sum(source.name == str(spec) or source.name.startswith(f"{spec}-") for source in self._informers)
-        name = f"{spec}-{same + 1}" if same else str(spec)
+        taken = {source.name for source in self._informers}
+        names = itertools.chain([str(spec)], (f"{spec}-{number}" for number in itertools.count(2)))
+        name = next(name for name in names if name not in taken)
         source = ResourceInformer(
             lambda informer: HandlersLane(
                 spec,
