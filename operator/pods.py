@@ -12,16 +12,46 @@ looked at again.
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
 
 import pykube
 
-from workqueue import Manager, ObjectKey, Request, default_controller_rate_limiter, field
+from workqueue import ConfigurationError, Manager, ObjectKey, Request, default_controller_rate_limiter, field
+
+Value = TypeVar("Value")
+
+
+def setting(name: str, read: Callable[[str], Value], *, default: str, expected: str) -> Value:
+    """A variable of the environment; a value that cannot be read ends `kopf run` with one line."""
+    text = os.environ.get(name) or default
+    try:
+        return read(text)
+    except ValueError:
+        raise ConfigurationError(f"{name}={text}: expected {expected}") from None
+
+
+def count(text: str) -> int:
+    """How many; at least one."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def period(text: str) -> float:
+    """Seconds; 0 is never."""
+    seconds = float(text)
+    if seconds != 0 and not seconds >= 1:
+        raise ValueError(text)
+    return seconds
+
 
 manager = Manager()
 pods = manager.informer(
     "pods",
     indexers={"node": field("spec.nodeName")},
-    resync=float(os.environ.get("POD_RESYNC", "0")),
+    resync=setting("POD_RESYNC", period, default="0", expected="seconds, at least 1, or 0 for never"),
 )
 
 
@@ -89,7 +119,7 @@ def describe(pod: pykube.Pod) -> str:
 
 controller = pods.controller(
     reconcile,
-    workers=int(os.environ.get("POD_WORKERS", "4")),
+    workers=setting("POD_WORKERS", count, default="4", expected="a whole number of at least 1"),
     rate_limiter=default_controller_rate_limiter(),
     max_retries=10,
 )

@@ -1,7 +1,9 @@
 """`make` alone tells the truth: every target that is described is listed, and what is declared exists."""
 
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,42 @@ def test_every_phony_target_exists_and_is_described():
 
 def test_no_file_hides_a_target_that_makes_none():
     assert set(PHONY) == TARGETS, "each target without a file of its name is phony"
+
+
+#: A Python that is like this one, but for what the line before the last lets it do.
+FAKE = f"""#!/bin/sh
+{{}}
+exec {sys.executable} "$@"
+"""
+
+
+@pytest.mark.parametrize(
+    ("behaves", "line"),
+    [
+        pytest.param(
+            'if [ "$2" = venv ]; then echo "The virtual environment was not created successfully" >&2; exit 1; fi',
+            "error: no virtual environment could be made; on Debian and Ubuntu: apt install python3-venv",
+            id="no python3-venv",
+        ),
+        pytest.param(
+            'if [ "$1" = -c ]; then exit 1; fi',
+            "error: Python 3.11 or later is needed; say which with make PYTHON=/path/to/python3",
+            id="an old Python",
+        ),
+    ],
+)
+@pytest.mark.parametrize("target", ["run", "test"])
+def test_a_python_that_does_not_do_is_said_in_one_line(tmp_path, behaves, line, target):
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / "python3"
+    python.write_text(FAKE.format(behaves))
+    python.chmod(0o755)
+    made = subprocess.run(
+        ["make", "--no-print-directory", target, f"PYTHON={python}"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert made.returncode != 0
+    assert [told for told in made.stderr.splitlines() if told.startswith("error: ")] == [line]
+    assert "Traceback" not in made.stderr
+    assert not (tmp_path / ".venv").exists()

@@ -9,7 +9,7 @@ used without Kopf, which is why Kopf is imported only when something of it is as
 
 from typing import TYPE_CHECKING
 
-from workqueue.base.errors import WorkqueueError
+from workqueue.base.errors import ConfigurationError, WorkqueueError
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import field, label
 from workqueue.control import Request, Result, TerminalError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workqueue.plugin import Manager
 
 __all__ = [
+    "ConfigurationError",
     "Manager",
     "ObjectKey",
     "Request",

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from tests.control.conftest import PATIENCE, alive, until
+from tests.control.conftest import PATIENCE, Gate, alive, until
+from workqueue.control import TerminalError
 from workqueue.control.controller import JOIN_TIMEOUT
 from workqueue.queues import RateLimitingQueue
 
@@ -223,3 +224,169 @@ def test_a_hung_key_does_not_keep_other_workers_from_draining(make, runs, gate, 
     clock.wait_for_waiters(1)
     clock.step(10.0)
     assert answer() is False
+
+
+# No key is begun that, going by the longest run so far, would not be finished within the grace.
+
+
+class Gates(dict):
+    """A gate for some keys, by name; runs of the others go on."""
+
+    def __call__(self, request):
+        if request.name in self:
+            self[request.name](request)
+
+
+@pytest.fixture
+def gates():
+    made = Gates(first=Gate(), second=Gate())
+    yield made
+    for gate in made.values():
+        gate.set()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "grace", "runs_in_all"),
+    [
+        (4.0, 10.0, 2),  # after 8 s another would take until 12
+        (5.0, 10.0, 2),  # after 5 s another takes until 10: just in time
+        (5.1, 10.0, 1),
+        (3.0, 10.0, 3),
+        (20.0, 10.0, 1),
+        (1.0, 10.0, 6),
+    ],
+)
+def test_keys_that_would_not_be_finished_in_time_are_left_and_counted(
+    make, *, runs, gates, clock, caplog, stop_in_background, seconds, grace, runs_in_all
+):
+    """The clock moves by the runs alone: whoever waited for the end of the grace would wait for ever."""
+    runs.answer = lambda request: gates(request) or clock.step(seconds)
+    controller = make(runs, queue=RateLimitingQueue(name="pods", clock=clock))
+    controller.start()
+    for name in ("first", "b", "c", "d", "e", "f"):
+        controller.add(f"default/{name}")
+    runs.wait(1)
+    answer = stop_in_background(controller, grace)
+    until(lambda: controller.queue.shutting_down)
+    gates["first"].set()
+    assert answer() is (runs_in_all == 6)
+    assert len(runs) == controller.statistics().success == runs_in_all
+    assert clock.now() == pytest.approx(seconds * runs_in_all)
+    statistics = controller.queue.statistics()
+    assert (statistics.ready, statistics.processing) == (6 - runs_in_all, 0)
+    assert alive() == []
+    left = [f"default/{name}" for name in "bcdef"][runs_in_all - 1 :]
+    told = f"queue 'pods': drain ended with {len(left)} keys queued ({', '.join(left)}) and 0 in processing (none)"
+    assert (told in caplog.text) is bool(left)
+
+
+@pytest.mark.parametrize("outcome", [None, TerminalError("no")], ids=["done", "failed"])
+def test_a_long_run_before_the_stop_counts_whatever_came_of_it_and_shorter_ones_do_not_hide_it(
+    make, *, runs, gates, clock, stop_in_background, outcome
+):
+    def answer(request):
+        gates(request)
+        clock.step({"long": 30.0, "short": 1.0}.get(request.name, 0.0))
+        return outcome if request.name == "long" else None
+
+    runs.answer = answer
+    controller = make(runs)
+    controller.start()
+    for name in ("long", "short", "first", "b", "c"):
+        controller.add(f"default/{name}")
+    runs.wait(3)
+    stopped = stop_in_background(controller, 10.0)
+    until(lambda: controller.queue.shutting_down)
+    gates["first"].set()
+    assert stopped() is False
+    assert [key.name for key in runs.keys] == ["long", "short", "first"]
+    assert controller.queue.statistics().ready == 2
+    assert alive() == []
+
+
+def test_a_long_run_before_the_stop_leaves_nothing_behind_if_nothing_is_queued(make, runs, clock):
+    runs.answer = lambda request: clock.step(30.0)
+    controller = make(runs, workers=2)
+    controller.start()
+    controller.add("default/long")
+    until(lambda: controller.statistics().success == 1)
+    assert controller.stop(10.0) is True
+    assert alive() == []
+
+
+def test_without_any_run_before_it_a_stop_drains_to_the_end_of_the_grace(make, runs, gates, clock, stop_in_background):
+    runs.answer = gates
+    controller = make(runs)
+    controller.start()
+    for name in ("first", "b", "second", "c", "d"):
+        controller.add(f"default/{name}")
+    runs.wait(1)
+    stopped = stop_in_background(controller, 10.0)
+    until(lambda: controller.queue.shutting_down)
+    gates["first"].set()
+    runs.wait(3)
+    gates["second"].set()
+    assert stopped() is True
+    assert [key.name for key in runs.keys] == ["first", "b", "second", "c", "d"]
+    assert clock.now() == 0.0
+
+
+def test_the_drain_waits_for_the_last_worker_that_works_and_no_longer(
+    make, *, runs, gates, clock, caplog, stop_in_background
+):
+    """One goes home because it is too late for another key; the other still has one in hand."""
+
+    def answer(request):
+        gates(request)
+        if request.name == "first":
+            clock.step(6.0)
+
+    runs.answer = answer
+    controller = make(runs, workers=2, queue=RateLimitingQueue(name="pods", clock=clock))
+    controller.start()
+    for name in ("first", "second", "b", "c"):
+        controller.add(f"default/{name}")
+    runs.wait(2)
+    stopped = stop_in_background(controller, 10.0)
+    until(lambda: controller.queue.shutting_down)
+    gates["first"].set()
+    until(lambda: len(alive()) == 1, "the free worker has gone home")
+    assert not controller._stopped, "the drain goes on"
+    gates["second"].set()
+    assert stopped() is False
+    assert clock.now() == 6.0, "nobody waited for the end of the grace"
+    assert (controller.statistics().success, controller.queue.statistics().ready) == (2, 2)
+    assert "drain ended with 2 keys queued (default/b, default/c) and 0 in processing (none)" in caplog.text
+    assert alive() == []
+
+
+def test_a_run_that_hangs_holds_the_drain_to_the_end_of_the_grace_though_the_others_went_home(
+    make, *, runs, gates, clock, stop_in_background
+):
+    runs.answer = lambda request: gates(request) or clock.step(6.0)
+    controller = make(runs, workers=2)
+    controller.start()
+    for name in ("first", "second", "b"):
+        controller.add(f"default/{name}")
+    runs.wait(2)
+    stopped = stop_in_background(controller, 10.0)
+    until(lambda: controller.queue.shutting_down)
+    gates["first"].set()
+    until(lambda: len(alive()) == 1, "the free worker has gone home")
+    clock.wait_for_waiters(1)
+    assert not controller._stopped
+    clock.step(4.0)
+    assert stopped() is False
+    statistics = controller.queue.statistics()
+    assert (statistics.ready, statistics.processing) == (1, 1)
+    assert controller.statistics().active == 1
+
+
+def test_the_rule_is_for_stops_only(make, runs, clock):
+    """However long runs take, keys are begun as long as nobody stops."""
+    runs.answer = lambda request: clock.step(1000.0)
+    controller = make(runs)
+    controller.start()
+    for name in "abc":
+        controller.add(f"default/{name}")
+    runs.wait(3)

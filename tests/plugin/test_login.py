@@ -1,6 +1,7 @@
 """Clients are made from what Kopf logged in with."""
 
 import base64
+import contextlib
 import json
 import logging
 import stat
@@ -13,6 +14,7 @@ import kopf
 import kubernetes.client
 import kubernetes.config.kube_config
 import pytest
+import requests
 
 from tests.plugin.conftest import PATIENCE
 from workqueue.base.errors import ConfigurationError
@@ -224,7 +226,7 @@ def test_the_server_is_verified_unless_the_login_says_otherwise(login, insecure,
 def test_a_proxy_is_passed_on(login):
     login.renew(kopf.ConnectionInfo(server="https://one.test", proxy_url="http://proxy.test:3128"))
     assert login.kubernetes().configuration.proxy == "http://proxy.test:3128"
-    assert login.pykube().config.cluster["proxy-url"] == "http://proxy.test:3128"
+    assert login.pykube().session.proxies == dict.fromkeys(("http", "https"), "http://proxy.test:3128")
 
 
 # Which client.
@@ -262,6 +264,165 @@ def test_importing_the_plugin_changes_no_global_configuration_of_the_official_cl
     login.renew(kopf.ConnectionInfo(server="http://one.test", token="x"))
     login.kubernetes()
     assert kubernetes.client.Configuration().host == before
+
+
+# A client for a login that nobody else has heard of.
+
+
+@pytest.fixture
+def client_for(login):
+    """``client_for(server=…)`` is a client; its session is closed after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(**info):
+            client = login.client_for(kopf.ConnectionInfo(**info))
+            stack.callback(client.session.close)
+            return client
+
+        yield make
+
+
+def version_from(client):
+    client.get(version="", base="/version", url="", timeout=PATIENCE).raise_for_status()
+
+
+def test_a_login_that_is_only_tried_is_seen_by_nobody_else(login, client_for):
+    tried = client_for(server="http://two.test", token="new")
+    assert (tried.url, tried.config.user["token"]) == ("http://two.test", "new")
+    assert not login.is_logged_in
+    for client in (login.kubernetes, login.pykube):
+        with pytest.raises(RuntimeError, match="Kopf has not logged in"):
+            client()
+
+
+def test_a_login_that_is_only_tried_changes_nothing_for_those_who_are_logged_in(login, client_for):
+    login.renew(kopf.ConnectionInfo(server="http://one.test", token="old"))
+    before = login.kubernetes(), login.pykube()
+    tried = client_for(server="http://two.test", token="new")
+    assert tried is not client_for(server="http://two.test", token="new"), "it is the caller's own"
+    assert (login.kubernetes(), login.pykube()) == before
+    assert server_of(login) == {"http://one.test"}
+    assert before[1].config.user["token"] == "old"
+
+
+@pytest.mark.parametrize(
+    ("credentials", "sent"),
+    [
+        ({}, None),
+        ({"token": "secret"}, "Bearer secret"),
+        ({"scheme": "Basic", "token": "YTpi"}, "Basic YTpi"),
+        ({"username": "a", "password": "b"}, "Basic YTpi"),
+    ],
+    ids=str,
+)
+def test_it_sends_the_credentials_of_that_login(client_for, login, recorder, credentials, sent):
+    login.renew(kopf.ConnectionInfo(server=recorder.url, token="another"))
+    version_from(client_for(server=recorder.url, **credentials))
+    assert recorder.seen == [sent]
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    """Proxies that refuse every connection, and a .netrc with credentials for this machine."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        for each in (name, name.upper()):
+            monkeypatch.setenv(each, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY", "REQUEST_METHOD"):
+        monkeypatch.delenv(name, raising=False)
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login a password b\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    return monkeypatch
+
+
+@pytest.fixture(params=["client_for", "pykube"])
+def client_of(request, login, client_for):
+    """``client_of(server=…)`` is a client of either kind: one for a try, or the thread's own."""
+
+    def make(**info):
+        if request.param == "client_for":
+            return client_for(**info)
+        login.renew(kopf.ConnectionInfo(**info))
+        client = login.pykube()
+        request.addfinalizer(client.session.close)
+        return client
+
+    return make
+
+
+def test_the_proxies_of_the_environment_are_used_only_if_the_login_says_so(environment, client_of, recorder):
+    version_from(client_of(server=recorder.url))
+    assert len(recorder.seen) == 1
+    with pytest.raises(requests.exceptions.ProxyError):
+        version_from(client_of(server=recorder.url, trust_env=True))
+    assert len(recorder.seen) == 1
+
+
+def test_the_netrc_is_used_only_if_the_login_says_so(environment, client_of, recorder):
+    environment.setenv("NO_PROXY", "127.0.0.1")
+    version_from(client_of(server=recorder.url))
+    version_from(client_of(server=recorder.url, token="secret"))
+    assert recorder.seen == [None, "Bearer secret"]
+    version_from(client_of(server=recorder.url, trust_env=True))
+    assert recorder.seen[2:] == ["Basic YTpi"]
+
+
+def test_the_proxy_of_the_login_is_used(environment, client_of, recorder):
+    """There is nobody at the server's address: only the proxy, our recorder, answers."""
+    version_from(client_of(server="http://127.0.0.1:1", proxy_url=recorder.url))
+    assert recorder.seen == [None]
+
+
+def files_of(client):
+    cluster, user = client.config.cluster, client.config.user
+    parts = cluster["certificate-authority"], user["client-certificate"], user["client-key"]
+    return [Path(each.filename()) for each in parts]
+
+
+def pem(kind, text):
+    return f"-----BEGIN {kind}-----\n{text}\n-----END {kind}-----\n"
+
+
+def test_certificates_of_two_logins_never_mix(login, client_for):
+    """Not with each other, whoever is first, and not with those of the login that is in use."""
+
+    def data(owner):
+        return {
+            "ca_data": pem("CERTIFICATE", f"ca of {owner}"),
+            "certificate_data": pem("CERTIFICATE", f"certificate of {owner}"),
+            "private_key_data": pem("PRIVATE KEY", f"key of {owner}"),
+        }
+
+    login.renew(kopf.ConnectionInfo(server="https://one.test", **data("used")))
+    used = login.pykube()
+    first = client_for(server="https://one.test", **data("first"))
+    second = client_for(server="https://one.test", **data("second"))
+    again = client_for(server="https://one.test", **data("first"))
+    login.renew(kopf.ConnectionInfo(server="https://one.test", **data("later")))
+    clients = {"used": [used], "first": [first, again], "second": [second], "later": [login.pykube()]}
+    for owner, made in clients.items():
+        for client in made:
+            assert [file.read_text() for file in files_of(client)] == list(data(owner).values())
+    assert files_of(first) == files_of(again)
+    every = {file for made in clients.values() for client in made for file in files_of(client)}
+    assert len(every) == 3 * len(clients)
+    login.close()
+    assert not any(file.exists() for file in every)
+
+
+def test_certificates_of_logins_that_are_tried_at_the_same_time_never_mix(login, client_for):
+    barrier = threading.Barrier(8)
+
+    def one(number):
+        text = pem("CERTIFICATE", f"ca {number}")
+        barrier.wait(PATIENCE)
+        client = login.client_for(kopf.ConnectionInfo(server="https://one.test", ca_data=text))
+        client.session.close()
+        return text, Path(client.config.cluster["certificate-authority"].filename()).read_text()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(given == found for given, found in pool.map(one, range(8)))
 
 
 # The login itself.
@@ -372,3 +533,10 @@ def test_a_kubeconfig_that_leads_nowhere_is_told_in_one_line(log_in, tmp_path, t
         log_in(path)
     assert str(caught.value).startswith(f"kubeconfig {path} {said}")
     assert "\n" not in str(caught.value)
+
+
+def test_a_token_file_that_ends_in_a_line_end_is_a_good_one(log_in, tmp_path):
+    """As ``echo $TOKEN > file`` makes it."""
+    (tmp_path / "token").write_text("sesame\n")
+    path = kubeconfig_with(tmp_path / "kubeconfig", f"{{tokenFile: {tmp_path / 'token'}}}")
+    assert log_in(path).token == "sesame"

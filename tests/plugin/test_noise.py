@@ -30,7 +30,13 @@ def said(caplog):
 
 @pytest.mark.parametrize(
     "line",
-    ["Handler 'workqueue/pods' succeeded.", "Handler 'workqueue/pods' is invoked.", "Handler 'workqueue/' succeeded."],
+    [
+        "Handler 'workqueue/pods' succeeded.",
+        "Handler 'workqueue/pods' is invoked.",
+        "Handler 'workqueue/' succeeded.",
+        "Activity 'workqueue/startup' succeeded.",
+        "Activity 'workqueue/login' is cancelled. Will escalate.",
+    ],
 )
 def test_the_lines_about_our_handlers_are_dropped(said, line):
     assert not said(line)
@@ -46,7 +52,9 @@ def test_the_lines_about_our_handlers_are_dropped(said, line):
         "Handler 'workqueues/pods' succeeded.",
         "Handler 'workqueue/pods' failed with an exception. Will retry.",
         "Handler 'workqueue/pods' failed permanently: no",
-        "Activity 'workqueue/startup' succeeded.",
+        "Activity 'my_startup' succeeded.",
+        "Activity 'my_login' is cancelled. Will escalate.",
+        "Activity 'workqueue/login' failed with an exception. Will escalate.",
         "Something about workqueue/pods succeeded.",
         "Handler 'workqueue/pods' succeeded",
         "",

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from workqueue.base.errors import ConfigurationError
 from workqueue.queues import (
     BucketRateLimiter,
     ItemExponentialFailureRateLimiter,
@@ -304,7 +305,7 @@ def test_each_default_limiter_is_a_new_one(clock):
     ],
 )
 def test_a_delay_or_rate_that_means_nothing_is_refused_by_name(name, make, value):
-    with pytest.raises(ValueError, match=f"^{name} must be .*, not {value!r}$"):
+    with pytest.raises(ConfigurationError, match=f"^{name} must be .*, not {value!r}$"):
         make(value)
 
 
@@ -321,20 +322,20 @@ def test_a_delay_or_rate_that_means_nothing_is_refused_by_name(name, make, value
     ],
 )
 def test_an_argument_of_a_wrong_kind_is_refused_by_name(name, make, value):
-    with pytest.raises(TypeError, match=f"^{name} must be "):
+    with pytest.raises(ConfigurationError, match=f"^{name} must be "):
         make(value)
 
 
 @pytest.mark.parametrize("value", [1.0, 2.5, math.inf])
 def test_a_burst_or_a_number_of_attempts_is_an_int(value):
-    with pytest.raises(TypeError, match="burst must be an int"):
+    with pytest.raises(ConfigurationError, match="burst must be an int"):
         BucketRateLimiter(1, value)
-    with pytest.raises(TypeError, match="max_fast_attempts must be an int"):
+    with pytest.raises(ConfigurationError, match="max_fast_attempts must be an int"):
         ItemFastSlowRateLimiter(1, 1, value)
 
 
 def test_a_burst_or_a_number_of_attempts_is_not_negative():
-    with pytest.raises(ValueError, match="burst must be zero or more, not -1"):
+    with pytest.raises(ConfigurationError, match="burst must be zero or more, not -1"):
         BucketRateLimiter(1, -1)
-    with pytest.raises(ValueError, match="max_fast_attempts must be zero or more, not -1"):
+    with pytest.raises(ConfigurationError, match="max_fast_attempts must be zero or more, not -1"):
         ItemFastSlowRateLimiter(1, 1, -1)

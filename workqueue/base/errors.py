@@ -1,8 +1,52 @@
-"""Every exception this package raises on purpose, so that callers can catch them by one root."""
+"""Every exception this package raises on purpose, so that callers can catch them by one root.
+
+A user's mistake deserves one line and no traceback. Where click is there, as in every operator that
+``kopf run`` starts, these errors are click's as well: one that leaves the user's file while Kopf
+loads it ends the command with that line and status 1. Without click they are plain exceptions, and
+this room needs nothing but the standard library.
+"""
+
+import sys
+import traceback
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from click import ClickException
+else:
+    try:
+        from click import ClickException
+    except ImportError:
+        ClickException = Exception
 
 
-class WorkqueueError(Exception):
+class WorkqueueError(ClickException):
     """The root of this package's own exceptions."""
+
+    def __init__(self, message: str = "") -> None:
+        """:param message: one line: what is wrong, and what was expected."""
+        super().__init__(message)
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """What click does with an error that ends a command: the line, as all fatal ones of ours begin."""
+        import click  # only click calls this
+
+        click.echo(f"error: {with_place(self)}", file=file, err=file is None)
+
+
+def with_place(error: BaseException) -> str:
+    """An error in one line, with the place in the user's own code that led to it.
+
+    :param error: as it was caught.
+    :return: such as ``'a/b/c' is no key: … (my_operator.py:12)``; without a place if the user's own code raised it.
+    """
+    place = ""
+    ours = True
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        room = str(frame.f_globals.get("__name__")).partition(".")[0]
+        ours = room == "workqueue"
+        if not ours and room not in sys.stdlib_module_names:  # such as contextlib, between the user's "with" and ours
+            place = f"{frame.f_code.co_filename}:{line}"
+    return f"{error} ({place})" if ours and place else str(error)
 
 
 class ShutDown(WorkqueueError):

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from workqueue.base.errors import ConfigurationError
+
 #: Takes an object, returns the values it is indexed under.
 IndexFunc = Callable[[Mapping[str, Any]], Iterable[str]]
 
@@ -42,11 +44,11 @@ def field(path: str) -> FieldIndex:
     are indexed by their JSON text, lists and objects not at all.
 
     :param path: names from the top of the object, joined by dots. Labels may hold dots: use :func:`label`.
-    :raises ValueError: if it is empty or has an empty name in it.
+    :raises ConfigurationError: if it is empty or has an empty name in it.
     """
     names = tuple(path.split("."))
     if not all(names):
-        raise ValueError(f"field({path!r}): expected names joined by dots, such as 'spec.nodeName'")
+        raise ConfigurationError(f"field({path!r}): expected names joined by dots, such as 'spec.nodeName'")
     return FieldIndex(names)
 
 
@@ -54,10 +56,10 @@ def label(name: str) -> FieldIndex:
     """Index by the value of a label, such as ``label("app.kubernetes.io/name")``.
 
     :param name: the label's key.
-    :raises ValueError: if it is empty.
+    :raises ConfigurationError: if it is empty.
     """
     if not name:
-        raise ValueError("label(''): expected the key of a label")
+        raise ConfigurationError("label(''): expected the key of a label")
     return FieldIndex(("metadata", "labels", name))
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workqueue.base.clock import Clock, RealClock
-from workqueue.base.errors import ConfigurationError, ShutDown
+from workqueue.base.errors import ConfigurationError, ShutDown, WorkqueueError, with_place
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import Reader
 from workqueue.control.result import ReconcileFunc, Request, Result, TerminalError
@@ -112,6 +112,12 @@ class Controller:
         self._threads: list[threading.Thread] = []
         #: Workers take no further key. Set once; workers read it without the lock, a key too late at most.
         self._stopped = False
+        #: When a stop's grace is over; None before a stop. Set once; workers read it without the lock.
+        self._deadline: float | None = None
+        #: Seconds that the longest run took so far.
+        self._longest = 0.0
+        #: Workers that have gone home.
+        self._home = 0
         self._counts = _Counts()
 
     def add(self, key: ObjectKey | tuple[str, str] | str) -> None:
@@ -142,9 +148,12 @@ class Controller:
     def stop(self, grace: float) -> bool:
         """Accept no more keys, let the workers finish what is queued, then send them home.
 
+        No key is begun that, going by the longest run so far, would not be finished within the grace.
+
         :param grace: seconds; when they are over workers still finish the key they hold, and take no other.
         :return: True if everything queued was handled in time.
         """
+        self._deadline = self._clock.now() + grace
         drains = any(thread.is_alive() for thread in self._threads)  # else there is nobody to wait for
         drained = self.queue.shut_down_with_drain(timeout=grace if drains else 0)
         with self._stop_changed:
@@ -179,7 +188,17 @@ class Controller:
     # In the workers.
 
     def _run(self) -> None:
-        while not self._stopped:
+        try:
+            self._work()
+        finally:
+            with self._lock:
+                self._home += 1
+                last = self._home == len(self._threads)
+            if last and self._deadline is not None:
+                self.queue.shut_down()  # nobody is left to drain it: whoever waits for that goes on
+
+    def _work(self) -> None:
+        while not self._stopped and not self._is_too_late():
             key: ObjectKey | None = None
             try:
                 with self.queue.item() as key:
@@ -189,6 +208,10 @@ class Controller:
                 return
             except BaseException as error:
                 self._restart_worker(key, error)
+
+    def _is_too_late(self) -> bool:
+        """A stop is under way, and another run would likely be cut off by its end."""
+        return self._deadline is not None and self._clock.now() + self._longest > self._deadline
 
     def _restart_worker(self, key: ObjectKey | None, error: BaseException) -> None:
         """The loop itself failed (a limiter that raises, say): report it, keep the key, breathe, go on."""
@@ -221,6 +244,7 @@ class Controller:
         retry = self.queue.num_requeues(valid)
         request = Request(key=valid, retry=retry, logger=_KeyLogger(logger, {"key": valid}), cache=self._cache)
         self._count("active")
+        began = self._clock.now()
         try:
             result = _checked(self._reconcile(request))
         except BaseException as error:
@@ -228,7 +252,9 @@ class Controller:
         else:
             self._finished(valid, result)
         finally:
-            self._count("active", -1)
+            with self._lock:
+                self._counts.active -= 1
+                self._longest = max(self._longest, self._clock.now() - began)
 
     def _finished(self, key: ObjectKey, result: Result) -> None:
         match result.outcome:
@@ -243,6 +269,9 @@ class Controller:
 
     def _failed(self, key: ObjectKey, retry: int, error: BaseException) -> None:
         self._count("error")
+        # A mistake in the use of ours is told by its line and its place; anything else may need the whole trace.
+        mistake = isinstance(error, WorkqueueError)
+        told, trace = (with_place(error), None) if mistake else (repr(error), error)
         if _is_terminal(error):
             self.queue.forget(key)
             self._count("terminal")
@@ -251,14 +280,14 @@ class Controller:
             self.queue.add_rate_limited(key)
             fate = "left for the next start" if self.queue.shutting_down else "will be retried"
             logger.warning(
-                "controller %s: %s failed (run %d), %s: %r",
-                self.name, key, retry + 1, fate, error, exc_info=None if retry else error,
+                "controller %s: %s failed (run %d), %s: %s",
+                self.name, key, retry + 1, fate, told, exc_info=None if retry else trace,
             )  # fmt: skip
         else:
             self.queue.forget(key)
             self._count("given_up")
             logger.error(
-                "controller %s: %s given up after %d runs: %r", self.name, key, retry + 1, error, exc_info=error
+                "controller %s: %s given up after %d runs: %s", self.name, key, retry + 1, told, exc_info=trace
             )
 
     def _count(self, name: str, by: int = 1) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from workqueue.base.errors import WorkqueueError
+from workqueue.base.errors import ConfigurationError, WorkqueueError
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import Reader
 
@@ -31,9 +31,11 @@ class Result:
 
     def __post_init__(self) -> None:
         if self.outcome not in ("success", "requeue", "requeue_after"):
-            raise ValueError(f"Result({self.outcome!r}): there is no such outcome; use Result.done or Result.requeue")
+            raise ConfigurationError(
+                f"Result({self.outcome!r}): there is no such outcome; use Result.done or Result.requeue"
+            )
         if self.outcome == "requeue_after" and (not self.after > 0 or math.isinf(self.after)):
-            raise ValueError(f"Result.requeue(after={self.after!r}): expected seconds, more than 0")
+            raise ConfigurationError(f"Result.requeue(after={self.after!r}): expected seconds, more than 0")
 
     @classmethod
     def done(cls) -> "Result":
@@ -45,7 +47,7 @@ class Result:
         """Look at the key again.
 
         :param after: in so many seconds, failures forgotten; None leaves the delay to the limiter, as after a failure.
-        :raises ValueError: if it is not a positive number.
+        :raises ConfigurationError: if it is not a positive number.
         """
         return cls("requeue") if after is None else cls("requeue_after", after)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from workqueue.base.clock import Clock
-from workqueue.base.errors import ConfigurationError
+from workqueue.base.errors import ConfigurationError, WorkqueueError, with_place
 from workqueue.base.keys import ObjectKey
 from workqueue.base.origin import LOW_PRIORITY, Origin, origin
 from workqueue.cache import Body, Entry
@@ -77,9 +77,11 @@ class Handler:
         """
         if kind not in get_args(Kind):
             raise ConfigurationError(f"a handler of kind {kind!r}: expected one of {', '.join(get_args(Kind))}")
-        if not callable(function) or _is_async(function):
-            what = "is async: handlers are called in line, plain functions" if callable(function) else "is no function"
-            raise ConfigurationError(f"handler {getattr(function, '__name__', function)!r} {what}")
+        name = getattr(function, "__name__", function)
+        if not callable(function):
+            raise ConfigurationError(f"handler {name!r} is no function")
+        if _is_async(function):
+            raise ConfigurationError(f"handler {name!r} is async: handlers are called in line, plain functions")
         _check_signature(function)
         self.function = function
         self.kind = kind
@@ -110,6 +112,11 @@ class Handler:
                     final_state_known=notification.final_state_known,
                     initial=notification.initial,
                 )
+        except WorkqueueError as error:
+            self._errors += 1
+            logger.error(
+                "handler %s failed on %s of %s: %s", self.name, notification.kind, notification.key, with_place(error)
+            )
         except BaseException:
             self._errors += 1
             logger.exception("handler %s failed on %s of %s", self.name, notification.kind, notification.key)

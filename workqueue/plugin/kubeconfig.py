@@ -28,6 +28,18 @@ def kubeconfig_paths() -> list[Path]:
     return [Path(os.path.expanduser(text.strip())) for text in given or ["~/.kube/config"]]  # noqa: PTH111  # never raises
 
 
+def source() -> str:
+    """Where the server and the credentials come from, in a few words."""
+    if in_cluster():
+        return "the pod's service account"
+    paths = [path for path in kubeconfig_paths() if _exists(path)]
+    try:
+        context = _read(paths).current
+    except ConfigurationError:
+        context = ""
+    return f"kubeconfig {', '.join(map(str, paths))}" + (f" (context {context})" if context else "")
+
+
 def diagnose() -> str | None:
     """What is wrong with the kubeconfig and what to do, in one line; None if nothing is found to be wrong."""
     paths = kubeconfig_paths()

@@ -6,7 +6,10 @@ are built from what Kopf logged in with. The official client goes first: unlike 
 """
 
 import base64
+import dataclasses
+import hashlib
 import os
+import ssl
 import tempfile
 import threading
 from pathlib import Path
@@ -61,6 +64,8 @@ class Login:
                 # The official client reports a plugin that failed to its own log, and logs in as nobody.
                 errors.append(f"the exec plugin {command!r} of the kubeconfig gave no credentials")
                 continue
+            if info.token:  # of a file that ends in a line end
+                info = dataclasses.replace(info, token=info.token.strip())
             return info
         raise ConfigurationError(f"the login failed: {'; '.join(errors)}")
 
@@ -106,12 +111,30 @@ class Login:
             info = self._require_locked()
             cached = getattr(self._local, "client", None)
             if cached is None or self._local.generation != self._generation:
-                cached = HTTPClient(KubeConfig(self._kubeconfig_locked(info)))
-                if not _is_bearer(info):  # pykube knows no other scheme
-                    cached.session.headers.update(info.as_http_headers())
+                cached = self._client_locked(info)
                 self._local.client, self._local.generation = cached, self._generation
             client: HTTPClient = cached
             return client
+
+    def client_for(self, info: kopf.ConnectionInfo) -> HTTPClient:
+        """A pykube client for a login that nobody else has heard of yet; close its session.
+
+        :param info: what :meth:`log_in` returned.
+        """
+        with self._lock:
+            return self._client_locked(info)
+
+    def _client_locked(self, info: kopf.ConnectionInfo) -> HTTPClient:
+        client = HTTPClient(KubeConfig(self._kubeconfig_locked(info)))
+        if not _is_bearer(info):  # pykube knows no other scheme
+            client.session.headers.update(info.as_http_headers())
+        # As Kopf's own session: the environment's proxies only if the user wants them, and the system's authorities.
+        client.session.trust_env = info.trust_env
+        if info.proxy_url:  # pykube knows of none in a kubeconfig
+            client.session.proxies = {"http": info.proxy_url, "https": info.proxy_url}
+        authorities = ssl.get_default_verify_paths()
+        client.session.verify = authorities.cafile or authorities.capath or True
+        return client
 
     def _require_locked(self) -> kopf.ConnectionInfo:
         if self._info is None:
@@ -141,8 +164,6 @@ class Login:
             cluster["insecure-skip-tls-verify"] = True
         elif ca := self._file_locked("ca.crt", info.ca_path, info.ca_data):
             cluster["certificate-authority"] = ca
-        if info.proxy_url:
-            cluster["proxy-url"] = info.proxy_url
         if info.token and _is_bearer(info):
             user["token"] = info.token
         if info.username and info.password:
@@ -171,7 +192,7 @@ class Login:
                 raise ConfigurationError(f"the login's {name} is neither PEM nor base64 of it") from None
         if self._files is None:
             self._files = tempfile.TemporaryDirectory(prefix="kopf-workqueue-")
-        file = Path(self._files.name) / f"{self._generation}-{name}"
+        file = Path(self._files.name) / f"{hashlib.sha256(raw).hexdigest()[:16]}-{name}"
         if not file.exists():
             file.touch(mode=0o600)
             file.write_bytes(raw)

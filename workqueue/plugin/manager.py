@@ -28,6 +28,7 @@ class Manager:
         bind: str | None = None,
         grace: float | None = None,
         namespaces: Collection[str] | None = None,
+        api_server_timeout: float | None = None,
         clock: Clock | None = None,
     ) -> None:
         """
@@ -38,6 +39,9 @@ class Manager:
             terminationGracePeriodSeconds.
         :param namespaces: the namespaces that the operator serves, only for operators that are not started by
             ``kopf run``; there it is known.
+        :param api_server_timeout: seconds to wait at the start for an API server that is not up yet; the environment's
+            WORKQUEUE_API_SERVER_TIMEOUT by default, else 0: without one the operator ends with one line. From the
+            first login on, an API server that is away is waited for without end.
         :param clock: where time comes from; for tests.
         :raises ConfigurationError: if one of them cannot be.
         """
@@ -49,6 +53,12 @@ class Manager:
             if not grace >= 0:
                 raise ConfigurationError(f"Manager(grace={grace!r}): expected seconds, 0 or more")
             self._runtime.grace = grace
+        if api_server_timeout is not None:
+            if not api_server_timeout >= 0:
+                raise ConfigurationError(
+                    f"Manager(api_server_timeout={api_server_timeout!r}): expected seconds, 0 or more"
+                )
+            self._runtime.api_server_timeout = api_server_timeout
         if namespaces is not None:
             self._runtime.namespaces = tuple(namespaces)
         if clock is not None:

@@ -20,24 +20,30 @@ FINALIZER = "workqueue.kopf.dev/unused"
 #: Kopf's own default, which objects may carry from other operators.
 _KOPF_FINALIZER = kopf.OperatorSettings().persistence.finalizer
 
-_LOGGER = logging.getLogger("kopf.objects")
+_LOGGERS = tuple(
+    logging.getLogger(f"kopf.{name}") for name in ("objects", "activities.startup", "activities.authentication")
+)
+#: How the lines end that say nothing; a login of ours is cancelled when the operator ends before it was in.
+_DULL = (" succeeded.", " is invoked.", " is cancelled. Will escalate.")
 
 
 class HandlerNoise(logging.Filter):
-    """Drops "Handler 'workqueue/…' succeeded." and "… is invoked.", and nothing else."""
+    """Drops "Handler 'workqueue/…' succeeded." and its like, of our handlers and activities, and nothing else."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """False for a line to drop."""
         message = record.msg if isinstance(record.msg, str) else ""
-        return not (message.startswith(f"Handler '{PREFIX}") and message.endswith((" succeeded.", " is invoked.")))
+        return not (message.startswith((f"Handler '{PREFIX}", f"Activity '{PREFIX}")) and message.endswith(_DULL))
 
     def attach(self) -> None:
         """Filter from now on."""
-        _LOGGER.addFilter(self)
+        for logger in _LOGGERS:
+            logger.addFilter(self)
 
     def detach(self) -> None:
         """Filter no more."""
-        _LOGGER.removeFilter(self)
+        for logger in _LOGGERS:
+            logger.removeFilter(self)
 
 
 def leave_finalizers_alone(settings: kopf.OperatorSettings, registry: kopf.OperatorRegistry) -> None:

@@ -145,6 +145,8 @@ class PresenceWatch:
 
     def _sync(self, resource: kopf.Resource) -> bool:
         """Mark the informer synced when the handlers were told of all that exists."""
+        if not self._wait_for_namespaces(resource):
+            return False
         self._informer.mark_served()
         self._problem = f"{self._name}: waiting for the first listing"
         pause = FIRST_RELIST
@@ -165,6 +167,22 @@ class PresenceWatch:
         if present is not None:
             self._informer.mark_synced()
         return present is not None
+
+    def _wait_for_namespaces(self, resource: kopf.Resource) -> bool:
+        """Wait until there is a namespace to serve; False when stopped."""
+        while (namespaces := self._persistently(lambda: self._namespaces(resource))) is not None:
+            if namespaces:
+                return True
+            problem = f"{self._name}: no namespace fits {self._scope}"
+            if self._problem != problem:
+                self._problem = problem
+                logger.warning("%s; waiting for one (are the patterns right?)", problem)
+            self._pause(DISCOVERY_PERIOD)
+        return False
+
+    def _namespaces(self, resource: kopf.Resource) -> list[str]:
+        client = self._login.pykube()
+        return self._scope.resolve(functools.partial(list_namespaces, client)) if resource.namespaced else [""]
 
     def _look_for_gaps(self, resource: kopf.Resource) -> None:
         """Find deletions that nobody saw, when Kopf has listed again and every now and then."""
@@ -212,10 +230,7 @@ class PresenceWatch:
 
         def attempt() -> list[Presence]:
             client = self._login.pykube()
-            namespaces = [""]
-            if resource.namespaced:
-                namespaces = self._scope.resolve(functools.partial(list_namespaces, client))
-            return [list_presence(client, resource, namespace) for namespace in namespaces]
+            return [list_presence(client, resource, namespace) for namespace in self._namespaces(resource)]
 
         return self._persistently(attempt)
 

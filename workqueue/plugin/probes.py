@@ -75,8 +75,11 @@ def serve(
     try:
         server.start()
     except OSError as error:
+        why = (
+            os.strerror(error.errno).lower() if error.errno else str(error)
+        )  # asyncio's own text names the address again
         raise ConfigurationError(
-            f"cannot serve probes and metrics at {text} ({error.strerror or error}): "
+            f"cannot serve probes and metrics at {text} ({why}): "
             f"set {BIND_VARIABLE} to a free address, or to 0 for none"
         ) from None
     logger.info("probes and metrics at http://%s:%d/livez /readyz /metrics", server.host, server.port)

@@ -24,8 +24,11 @@ from workqueue.base.errors import ConfigurationError, WorkqueueError
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import IndexFunc, Transform
 from workqueue.control import ReconcileFunc
+from workqueue.plugin.endurance import Endurance
+from workqueue.plugin.entrance import Entrance, patience
 from workqueue.plugin.handlers_lane import HandlersLane
-from workqueue.plugin.internals import stop_operator
+from workqueue.plugin.impatience import end_at_next_signal
+from workqueue.plugin.internals import guard_watches, on_stop, stop_operator
 from workqueue.plugin.login import Login
 from workqueue.plugin.noise import PREFIX, HandlerNoise, leave_finalizers_alone
 from workqueue.plugin.probes import serve
@@ -55,12 +58,16 @@ class Runtime:
         self.bind: str | None = None
         self.namespaces: Collection[str] | None = None
         self.grace: float = 20.0
+        self.api_server_timeout: float | None = None
         self.clock: Clock = RealClock()
 
         self._informers: list[ResourceInformer] = []
         self._controllers: dict[str, ManagedController] = {}
         self._noise = HandlerNoise()
         self._server: StatusServer | None = None
+        self._entrance: Entrance | None = None
+        #: When the stop began; None before.
+        self._stopped_at: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._used = False
         #: True from Kopf's first login on: only then can an operator be stopped and still clean up.
@@ -112,6 +119,7 @@ class Runtime:
                 ambiguous=self.fatal,
             ),
             name=name,
+            spec=spec,
             runtime=self,
             indexers=indexers,
             transform=transform,
@@ -177,6 +185,21 @@ class Runtime:
         self._used = True
         leave_finalizers_alone(settings, self._registry)
         scope = Scope.of_run(settings, self.namespaces)
+        endurance = Endurance(self.clock)
+        if not guard_watches(
+            settings, lambda begin, resource, name: endurance.watch(begin, resource=resource, namespace=name)
+        ):
+            logger.warning("this version of Kopf ends the operator when the API server errs for a minute")
+        self._entrance = Entrance(
+            self.login,
+            scope=scope,
+            specs=lambda: [informer.spec for informer in self._informers],
+            patience=patience(self.api_server_timeout),
+            endurance=endurance,
+            clock=self.clock,
+        )
+        self._stopped_at = None
+        on_stop(self._loop, self._on_stop)
         self._server = serve(
             self.bind,
             loop=self._loop,
@@ -200,19 +223,13 @@ class Runtime:
     async def _log_in(self, settings: kopf.OperatorSettings, **kwargs: Any) -> kopf.ConnectionInfo:
         """Kopf's login. It is also the first thing of ours that runs after all startup handlers are through."""
         self._running = True
-        if self._reason is None:
+        if self._reason is None and self._entrance is not None:
             try:
-                # In a thread of its own: an exec plugin takes its time, and Kopf's executor outlives the operator.
-                info = await in_thread(
-                    functools.partial(self.login.log_in, settings=settings, **kwargs), name="workqueue-login"
-                )
+                return await self._entrance.log_in(settings=settings, **kwargs)
             except ConfigurationError as error:
                 self.fatal(str(error))
             except Exception as error:
                 self.fatal(f"the login failed: {error!r}")
-            else:
-                self.login.renew(info)
-                return info
         self._stop_kopf()
         await asyncio.Event().wait()  # Kopf cancels this while it stops
         raise AssertionError("an event that nobody sets was set")
@@ -224,6 +241,12 @@ class Runtime:
             logger.exception("the cleanup failed")
         if self._reason is not None:
             raise SystemExit(f"error: {self._reason}")
+
+    def _on_stop(self) -> None:
+        """The first thing that happens when Kopf stops, before its watches end."""
+        self._stopped_at = self.clock.now()
+        self._stopping.set()
+        end_at_next_signal()
 
     async def _stop(self) -> None:
         self._stopping.set()
@@ -247,7 +270,10 @@ class Runtime:
     def _drain(self, managed: ManagedController) -> None:
         controller = managed.controller
         started = controller.statistics().started
-        drained = controller.stop(self.grace)
+        spent = self.clock.now() - self._stopped_at if self._stopped_at is not None else 0.0
+        drained = controller.stop(max(0.0, self.grace - spent))
+        if not started and drained:
+            return  # it had nothing to do, and did nothing
         after, queue = controller.statistics(), controller.queue.statistics()
         logger.info(
             "controller %s stopped: %s; %d keys queued and %d in processing were left, %d delayed keys dropped",
@@ -287,7 +313,7 @@ class Runtime:
         with self._lock:
             if self._reason is not None:
                 return
-            self._reason = reason
+            self._reason = " ".join(reason.split())
         loop = self._loop
         if loop is not None and self._running:
             loop.call_soon_threadsafe(self._stop_kopf)

@@ -42,6 +42,14 @@ class Scope:
             )
         return cls(patterns)
 
+    @property
+    def exact(self) -> bool:
+        """True if nobody needs to be asked which namespaces there are."""
+        return all(_is_exact(pattern) for pattern in self.patterns)
+
+    def __str__(self) -> str:
+        return " ".join(f"-n {pattern!r}" for pattern in self.patterns) or "-A"
+
     def resolve(self, list_namespaces: Callable[[], Iterable[str]]) -> list[str]:
         """The namespaces served now; [""] stands for all.
 
@@ -49,7 +57,7 @@ class Scope:
         """
         if not self.patterns:
             return [""]
-        if all(_is_exact(pattern) for pattern in self.patterns):
+        if self.exact:
             return list(dict.fromkeys(self.patterns))
         present = list(list_namespaces())
         return [name for name in present if any(match_namespace(name, pattern) for pattern in self.patterns)]

@@ -14,6 +14,7 @@ from workqueue.cache import NAMESPACE_INDEX, Indexer, IndexFunc, Lister, Reader,
 from workqueue.control import Controller, ControllerStatistics, ReconcileFunc
 from workqueue.informer import HandlerFunc, Informer, InformerStatistics, Resyncer
 from workqueue.plugin.handlers_lane import HandlersLane
+from workqueue.plugin.resources import ResourceSpec
 from workqueue.queues import ItemExponentialFailureRateLimiter, RateLimiter, RateLimitingQueue
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class ResourceInformer:
         lane: Callable[[Informer], HandlersLane],
         *,
         name: str,
+        spec: ResourceSpec,
         runtime: "Runtime",
         indexers: Mapping[str, IndexFunc] | None,
         transform: Transform | None,
@@ -42,6 +44,7 @@ class ResourceInformer:
     ) -> None:
         """For the manager: see :meth:`workqueue.Manager.informer` for the parameters."""
         self.name = name
+        self.spec = spec
         self.cache_sync_timeout = cache_sync_timeout
         self._runtime = runtime
         self._resync = resync

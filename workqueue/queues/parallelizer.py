@@ -16,6 +16,8 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from workqueue.base.errors import ConfigurationError
+
 
 class Stop(Protocol):
     """A sign to stop early, such as a :class:`threading.Event`."""
@@ -40,14 +42,14 @@ def parallelize_until(
     :param fn: handles one piece; called from the threads, for each piece at most once.
     :param chunk_size: how many consecutive pieces a thread takes at a time; less than 1 means 1.
     :param stop: looked at before each piece; once set, no further piece begins.
-    :raises ValueError: if there is less than one worker or a negative number of pieces.
+    :raises ConfigurationError: if there is less than one worker or a negative number of pieces.
     :raises BaseException: what a piece raised; if several did, a group of them (an
         :class:`ExceptionGroup` if all of them are ordinary exceptions).
     """
     if workers < 1:
-        raise ValueError(f"workers must be at least 1, not {workers!r}")
+        raise ConfigurationError(f"workers must be at least 1, not {workers!r}")
     if pieces < 0:
-        raise ValueError(f"pieces must be zero or more, not {pieces!r}")
+        raise ConfigurationError(f"pieces must be zero or more, not {pieces!r}")
     chunk_size = max(1, chunk_size)
     starts = range(0, pieces, chunk_size)
     lock = threading.Lock()

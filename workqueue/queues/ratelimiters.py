@@ -20,6 +20,7 @@ from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
 from workqueue.base.clock import Clock, RealClock
+from workqueue.base.errors import ConfigurationError
 
 KeyT_contra = TypeVar("KeyT_contra", bound=Hashable, contravariant=True)
 
@@ -79,8 +80,7 @@ class ItemExponentialFailureRateLimiter(_ItemRateLimiter):
     def __init__(self, base_delay: float, max_delay: float) -> None:
         """:param base_delay: seconds to wait after the first failure.
         :param max_delay: seconds to wait at most, however many failures; it wins over a larger base.
-        :raises TypeError: if one of them is not a number.
-        :raises ValueError: if one of them is negative or not finite.
+        :raises ConfigurationError: if one of them is not a number, or negative or not finite.
         """
         super().__init__()
         self._base_delay = _number("base_delay", base_delay, "seconds")
@@ -105,8 +105,7 @@ class ItemFastSlowRateLimiter(_ItemRateLimiter):
         """:param fast_delay: seconds to wait after each of the first failures.
         :param slow_delay: seconds to wait after all later ones.
         :param max_fast_attempts: how many failures are answered fast; 0 answers all slowly.
-        :raises TypeError: if a delay is not a number or the attempts are not an int.
-        :raises ValueError: if one of them is negative or not finite.
+        :raises ConfigurationError: if one is not a number, the attempts not an int, or one negative or not finite.
         """
         super().__init__()
         self._fast_delay = _number("fast_delay", fast_delay, "seconds")
@@ -134,8 +133,7 @@ class BucketRateLimiter:
         """:param qps: tokens added a second; 0 adds none, so that the burst is all there ever is.
         :param burst: the most tokens the bucket holds, and how many it holds at first.
         :param clock: where time comes from; the machine's by default.
-        :raises TypeError: if the rate is not a number or the burst not an int.
-        :raises ValueError: if one of them is negative or not finite.
+        :raises ConfigurationError: if the rate is not a number, the burst not an int, or one negative or not finite.
         """
         self._qps = _number("qps", qps, "tokens a second")
         self._burst = _count("burst", burst)
@@ -205,8 +203,7 @@ class WithMaxWaitRateLimiter(Generic[KeyT_contra]):
     def __init__(self, limiter: RateLimiter[KeyT_contra], max_delay: float) -> None:
         """:param limiter: whose delays are limited.
         :param max_delay: the limit in seconds.
-        :raises TypeError: if the limit is not a number.
-        :raises ValueError: if the limit is negative or not finite.
+        :raises ConfigurationError: if the limit is not a number, or negative or not finite.
         """
         self._limiter = limiter
         self._max_delay = _number("max_delay", max_delay, "seconds")
@@ -244,20 +241,20 @@ def _number(name: str, value: float, unit: str) -> float:
     """A finite number that is not negative, as a float."""
     # A bool is an int to Python; where a delay is expected it is a mistake.
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number of {unit}, not {value!r}")
+        raise ConfigurationError(f"{name} must be a number of {unit}, not {value!r}")
     try:
         number = float(value)
     except OverflowError:  # an int beyond every float
         number = math.inf
     if not math.isfinite(number) or number < 0:
-        raise ValueError(f"{name} must be a finite number of {unit}, zero or more, not {value!r}")
+        raise ConfigurationError(f"{name} must be a finite number of {unit}, zero or more, not {value!r}")
     return number
 
 
 def _count(name: str, value: int) -> int:
     """An int that is not negative."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, not {value!r}")
+        raise ConfigurationError(f"{name} must be an int, not {value!r}")
     if value < 0:
-        raise ValueError(f"{name} must be zero or more, not {value!r}")
+        raise ConfigurationError(f"{name} must be zero or more, not {value!r}")
     return value

@@ -29,7 +29,6 @@ class ApiError(WorkqueueError):
         """
         super().__init__(message)
         self.code = code
-        self.message = message
         self.reason = reason
         self.details = details
         self.token = token

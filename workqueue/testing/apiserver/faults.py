@@ -19,8 +19,8 @@ class RecordedRequest:
 
     @property
     def writes(self) -> bool:
-        """Whether it meant to change something (an access review changes nothing)."""
-        return self.method not in {"GET", "HEAD", "OPTIONS"} and "/authorization.k8s.io/" not in self.path
+        """Whether it meant to change something (a review of access or of oneself changes nothing)."""
+        return self.method not in {"GET", "HEAD", "OPTIONS"} and "/selfsubject" not in self.path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,9 +38,15 @@ class ApiServer(DirectCalls):
     """
 
     def __init__(
-        self, *, bookmark_interval: float = 60.0, history: int = 20_000, remembered_requests: int = 100_000
+        self,
+        *,
+        port: int = 0,
+        bookmark_interval: float = 60.0,
+        history: int = 20_000,
+        remembered_requests: int = 100_000,
     ) -> None:
-        """:param bookmark_interval: seconds between the bookmarks of a watch.
+        """:param port: on loopback; 0 is a free one.
+        :param bookmark_interval: seconds between the bookmarks of a watch.
         :param history: how many events of each kind are kept at least; older ones are forgotten as etcd's
             compaction does, and a watch from before them gets 410.
         :param remembered_requests: how many of the last requests :attr:`requests` has.
@@ -50,7 +56,7 @@ class ApiServer(DirectCalls):
         self._faults = FaultBook()
         self._log = RequestLog(size=remembered_requests)
         self._interval = bookmark_interval
-        self._socket = socket.create_server((_HOST, 0), backlog=1024)
+        self._socket = socket.create_server((_HOST, port), backlog=1024)
         self._port: int = self._socket.getsockname()[1]
         #: Written by the server's thread before it sets _started, read by others after.
         self._loop: asyncio.AbstractEventLoop

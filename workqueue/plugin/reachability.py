@@ -1,0 +1,165 @@
+"""Says in one line why there is no Kubernetes API server to talk to, and what to do about it.
+
+The clients' own errors are chains of four exceptions whose outermost says "Max retries exceeded".
+What is wrong is at the other end of the chain, and what to do about it is not there at all.
+"""
+
+import base64
+import datetime as dt
+import errno
+import json
+import os
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+from urllib3 import exceptions as urllib3_errors
+
+from workqueue.base.errors import ConfigurationError
+
+
+class NotReachable(ConfigurationError):
+    """Nobody answers, or not yet: waiting may help."""
+
+
+_NO_URL = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+)
+#: What a system's error is called in a sentence.
+_SYSTEM = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNRESET: "the connection was reset",
+    errno.EHOSTUNREACH: "no route to the host",
+    errno.ENETUNREACH: "no route to the network",
+    errno.EPIPE: "the connection was closed",
+}
+
+
+def explain(error: requests.RequestException, *, server: str, source: str, token: str | None) -> ConfigurationError:
+    """What a request that failed tells about the API server.
+
+    :param error: as ``requests`` raised it.
+    :param server: the URL of the API server.
+    :param source: where that and the credentials come from, such as "kubeconfig /home/me/.kube/config".
+    :param token: the bearer token that was sent, if one was: it may say when it expired.
+    :return: NotReachable if waiting may help.
+    """
+    if error.response is not None:
+        return _explain_status(error.response, server=server, source=source, token=token)
+    causes = list(_causes(error))
+    if certificate := next((each for each in causes if isinstance(each, ssl.SSLCertVerificationError)), None):
+        return ConfigurationError(
+            f"the certificate of the API server at {server} is not trusted ({certificate.verify_message.rstrip('.')}): "
+            f"correct the certificate authority or the server of {source}"
+        )
+    if any(
+        isinstance(each, ssl.SSLEOFError | ssl.SSLZeroReturnError) for each in causes
+    ):  # as a balancer's without a server
+        return not_reachable(server, "the connection was closed in the middle of the TLS handshake", source)
+    if any(isinstance(each, ssl.SSLError | requests.exceptions.SSLError) for each in causes):
+        return no_api_server(server, "it does not speak TLS as expected", source)
+    if isinstance(error, _NO_URL):
+        return no_url(server, source)
+    if isinstance(error, requests.exceptions.JSONDecodeError):
+        return no_api_server(server, "it answers with something else than JSON", source)
+    if any(isinstance(each, urllib3_errors.ProtocolError) for each in causes) and (
+        garbage := next((each for each in causes if type(each).__name__ == "BadStatusLine"), None)
+    ):
+        return no_api_server(server, f"it answers {str(garbage).strip()[:40]!r}", source)
+    return not_reachable(server, _why(causes), source)
+
+
+def no_url(server: str, source: str) -> ConfigurationError:
+    """The server is something that nobody can connect to."""
+    return ConfigurationError(f"{server!r} is no URL of an API server: correct the server of {source}")
+
+
+def not_reachable(server: str, why: str, source: str) -> NotReachable:
+    """Nobody answers at the server's address."""
+    return NotReachable(
+        f"no API server answers at {server} ({why}): is it running, and is the server of {source} the right one?"
+    )
+
+
+def no_api_server(server: str, what: str, source: str) -> ConfigurationError:
+    """Somebody answers, and is something else."""
+    return ConfigurationError(
+        f"what answers at {server} is no Kubernetes API server ({what}): correct the server of {source}"
+    )
+
+
+def _explain_status(response: requests.Response, *, server: str, source: str, token: str | None) -> ConfigurationError:
+    status = _one_line(f"{response.status_code} {response.reason or ''}")
+    if response.status_code == requests.codes.unauthorized:
+        expired = _expired(token)
+        return ConfigurationError(
+            f"the API server at {server} does not accept the credentials of {source} "
+            f"({status}{f'; the token expired at {expired}' if expired else ''}): log in again, or renew them"
+        )
+    if response.status_code == requests.codes.too_many_requests or response.status_code >= 500:
+        return NotReachable(f"the API server at {server} is not ready ({status}): look at its own log, or wait for it")
+    if response.status_code == requests.codes.forbidden:
+        return ConfigurationError(
+            f"the API server at {server} forbids what every user may ({_message(response) or status}): "
+            f"correct the credentials of {source}"
+        )
+    return no_api_server(server, f"it answers {status}", source)
+
+
+def _message(response: requests.Response) -> str:
+    """What a Status object says."""
+    try:
+        body = response.json()
+    except ValueError:
+        return ""
+    return _one_line(str(body.get("message") or "")) if isinstance(body, dict) else ""
+
+
+def _one_line(text: str) -> str:
+    """What a server said, without line ends and whatever else would do things to a terminal."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what is inside it: requests and urllib3 wrap by argument, by ``reason`` and by ``__context__``."""
+    seen: set[int] = set()
+    queue: list[Any] = [error]
+    while queue:
+        each = queue.pop(0)
+        if isinstance(each, BaseException) and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            queue += [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
+
+
+def _why(causes: list[BaseException]) -> str:
+    """The innermost reason that has a name of its own."""
+    for each in causes:
+        match each:
+            case urllib3_errors.NameResolutionError():
+                return "its name cannot be resolved"
+            case requests.exceptions.ProxyError():
+                return "the proxy on the way does not answer"
+            case requests.exceptions.Timeout() | TimeoutError():
+                return "no answer in time"
+            case OSError(errno=int() as number) if number in _SYSTEM:
+                return _SYSTEM[number]
+    for each in causes:
+        if isinstance(each, urllib3_errors.ProtocolError | ConnectionError):
+            return "the connection was closed without an answer"
+    numbered = [each for each in causes if isinstance(each, OSError) and each.errno]
+    return os.strerror(numbered[-1].errno or 0).lower() if numbered else type(causes[-1]).__name__
+
+
+def _expired(token: str | None) -> str:
+    """When a token expired that says so (a JWT, as service accounts and most providers have); "" otherwise."""
+    try:
+        payload = (token or "").split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        expired = dt.datetime.fromtimestamp(claims["exp"], dt.UTC)
+    except (IndexError, KeyError, TypeError, ValueError, OverflowError, OSError, RecursionError):
+        return ""
+    return f"{expired:%Y-%m-%d %H:%M:%S} UTC" if expired <= dt.datetime.now(dt.UTC) else ""
