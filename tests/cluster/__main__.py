@@ -1,7 +1,8 @@
-"""A control plane for you, until Ctrl-C: `python -m tests.cluster` (`make cluster`).
+"""A whole control plane for you, until Ctrl-C: `python -m tests.cluster` (`make cluster`).
 
-The last line on stdout can be pasted into another shell; everything else is said on stderr. One user without rights,
-`operator`, is there as well, to try roles with.
+Pods are scheduled to a few nodes that kwok keeps, and run there, as far as anyone can see. The last line on stdout can
+be pasted into another shell; everything else is said on stderr. One user without rights, `operator`, is there as well,
+to try roles with.
 """
 
 import signal
@@ -9,6 +10,7 @@ import sys
 from types import FrameType
 
 from tests.cluster.build import BuildError
+from tests.cluster.components import WHOLE
 from tests.cluster.controlplane import ControlPlane, ControlPlaneError
 
 
@@ -18,11 +20,13 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def main() -> int:
     """Run until a signal; the exit status is 0 after it, and 1 if there is no control plane to be had."""
-    for each in (signal.SIGTERM, signal.SIGHUP):
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, _interrupt)
     try:
-        with ControlPlane(users={"operator": ()}) as plane:
+        with ControlPlane(parts=WHOLE, service_accounts="mounted", users={"operator": ()}) as plane:
+            nodes = plane.make_nodes(3)
             print(f"kube-apiserver at {plane.url}, logs in {plane.directory}", file=sys.stderr)
+            print(f"nodes without machines behind them, kept by kwok: {', '.join(nodes)}", file=sys.stderr)
             print(f"kubeconfig of a user without rights: {plane.kubeconfig_for('operator')}", file=sys.stderr)
             print("Ctrl-C ends it and removes everything", file=sys.stderr)
             print(plane.kubeconfig)

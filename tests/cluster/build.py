@@ -1,11 +1,12 @@
-"""Build etcd and kube-apiserver from Go modules, once, and say where they are: `python -m tests.cluster.build`.
+"""Build a control plane's binaries from Go modules, once, and say where they are: `python -m tests.cluster.build`.
 
 Why build: prebuilt binaries have to be downloaded from places that not every network allows; the Go module proxy is
 nearly always allowed, and go.sum pins every byte. Only the go.mod files beside this one name versions.
 
 Where they come from, in this order:
 
-1. `KUBEBUILDER_ASSETS`, a folder with both binaries (what envtest, kubebuilder and others use): taken as it is.
+1. `KUBEBUILDER_ASSETS`, a folder with etcd and kube-apiserver (what envtest, kubebuilder and others use): taken as
+   they are, and so is everything else that is there. Whoever wants no more than these two builds nothing.
 2. `${XDG_CACHE_HOME:-~/.cache}/kopf-workqueue/cluster/`: one folder for each component, version and platform, filled
    by `go build` at first. A folder of links joins them, so the answer is one folder, fit for `KUBEBUILDER_ASSETS`.
 
@@ -14,96 +15,22 @@ Everything that a user can mend is a `BuildError` of few lines; the command prin
 
 import contextlib
 import fcntl
+import hashlib
+import json
 import os
 import platform
-import re
 import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+from tests.cluster.components import SERVERS, WHOLE, Component, go_needed, numbers
 
 
 class BuildError(Exception):
     """The binaries cannot be had; the text says why and what to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Component:
-    """One binary and the Go module that pins it.
-
-    name: file name of the binary; folder: where its go.mod is, below this file; module: the required module whose
-    version is the component's; package: what `go build` gets; cost: what a first build takes, for the notice before it.
-    """
-
-    name: str
-    folder: str
-    module: str
-    package: str
-    cost: str
-
-    @property
-    def directory(self) -> Path:
-        """The folder of the go.mod."""
-        return HERE / self.folder
-
-    def version(self) -> str:
-        """The pinned version, such as v1.36.3, from the go.mod."""
-        return required_version((self.directory / "go.mod").read_text(encoding="utf-8"), module=self.module)
-
-    def ldflags(self) -> str:
-        """Linker flags: strip, and for Kubernetes the version, without which the server calls itself v0.0.0-master."""
-        flags = ["-s", "-w"]
-        if self.module == "k8s.io/kubernetes":
-            version = self.version()
-            major, minor = version.removeprefix("v").split(".")[:2]
-            values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
-            flags += [f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items()]
-        return " ".join(flags)
-
-
-ETCD = Component(
-    name="etcd",
-    folder="etcd",
-    module="go.etcd.io/etcd/server/v3",
-    package="go.etcd.io/etcd/server/v3",
-    cost="about half a minute on 2 cores",
-)
-APISERVER = Component(
-    name="kube-apiserver",
-    folder="apiserver",
-    module="k8s.io/kubernetes",
-    package="k8s.io/kubernetes/cmd/kube-apiserver",
-    cost="about 3 minutes on 2 cores",
-)
-COMPONENTS = (ETCD, APISERVER)
-
-
-def required_version(go_mod: str, *, module: str) -> str:
-    """The version that the text of a go.mod requires of a module; LookupError if it names none."""
-    found = re.search(rf"^\s*(?:require\s+)?{re.escape(module)}\s+(v\S+)", go_mod, re.MULTILINE)
-    if found is None:
-        raise LookupError(f"go.mod requires no {module}")
-    return found.group(1)
-
-
-def go_needed() -> str:
-    """The oldest Go that can build every component, such as 1.26.0: the latest of the go.mods' `go` lines."""
-    lines = [
-        re.search(r"^go\s+(\S+)", (each.directory / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
-        for each in COMPONENTS
-    ]
-    return max((line.group(1) for line in lines if line), key=_numbers)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """The numbers of a version: (1, 26, 8) of go1.26.8; (1, 26) of go1.26rc1, which so sorts before 1.26.0."""
-    found = re.search(r"\d+(\.\d+)*", version)
-    return tuple(map(int, found.group().split("."))) if found else ()
 
 
 def _host() -> tuple[str, str]:
@@ -127,16 +54,16 @@ class Builder:
         self._environ = dict(os.environ if environ is None else environ)
         self._say = say
 
-    def ensure(self) -> Path:
-        """The folder that holds etcd and kube-apiserver, after building what is missing.
+    def ensure(self, components: Sequence[Component] = WHOLE) -> Path:
+        """The folder that holds all files of these components, after building what is missing.
 
         Raises BuildError with the few lines that a user needs.
         """
-        given = self._environ.get("KUBEBUILDER_ASSETS")
-        if given:
-            return self._given(Path(given).absolute())
+        given = self._given()
+        if given is not None and all(_has(given, each) for each in components):
+            return given
         try:
-            return self._cached()
+            return self._joined(given, components)
         except OSError as error:
             raise BuildError(f"error: the cache of cluster binaries cannot be used: {error}") from error
 
@@ -145,31 +72,36 @@ class Builder:
         home = self._environ.get("XDG_CACHE_HOME") or Path(self._environ.get("HOME") or Path.home()) / ".cache"
         return Path(home).absolute() / "kopf-workqueue" / "cluster"
 
-    def _given(self, folder: Path) -> Path:
-        missing = [each.name for each in COMPONENTS if not os.access(folder / each.name, os.X_OK)]
-        if missing:
+    def _given(self) -> Path | None:
+        """The user's own folder; None without one, BuildError if it lacks what such folders have."""
+        if not (text := self._environ.get("KUBEBUILDER_ASSETS")):
+            return None
+        folder = Path(text).absolute()
+        if missing := [each.name for each in SERVERS if not _has(folder, each)]:
             raise BuildError(
                 f"error: KUBEBUILDER_ASSETS is {folder}, but no executable {' and no '.join(missing)} is there; "
                 "unset it to build them from Go modules"
             )
         return folder
 
-    def _cached(self) -> Path:
-        platform_name = "-".join(_host())
-        binaries = {each: self._folder(each) / each.name for each in COMPONENTS}
-        joined = self.cache() / "-".join(["assets", *(each.version() for each in COMPONENTS), platform_name])
-        missing = [each for each, binary in binaries.items() if not os.access(binary, os.X_OK)]
-        if missing:
+    def _joined(self, given: Path | None, components: Sequence[Component]) -> Path:
+        """A folder of links to the files of these components; a link that another call made may be there as well."""
+        folders = {
+            each: given if given is not None and _has(given, each) else self._folder(each) for each in components
+        }
+        if missing := [each for each, folder in folders.items() if not _has(folder, each)]:
             go = self._go()
             costs = ", ".join(f"{each.name} {each.version()} ({each.cost})" for each in missing)
-            self._say(
-                f"building {costs} once; with empty Go caches it loads about 0.2 GB of modules "
-                "and leaves about 3.3 GB in Go's caches"
-            )
+            gigabytes = round(sum(each.gigabytes for each in missing), 1)
+            self._say(f"building {costs} once; with empty Go caches this leaves about {gigabytes} GB in them")
             for each in missing:
                 self._build(go, each)
-        for each, binary in binaries.items():
-            _link(joined / each.name, target=binary)
+        # Of each set of versions, and of each folder of a user's own, one: a link is never turned to another version.
+        named = json.dumps([str(given or ""), *([each.name, each.version()] for each in WHOLE), *_host()])
+        joined = self.cache() / f"assets-{hashlib.sha256(named.encode()).hexdigest()[:12]}"
+        for each, folder in folders.items():
+            for name in each.files:
+                _link(joined / name, target=folder / name)
         return joined
 
     def _folder(self, component: Component) -> Path:
@@ -178,10 +110,10 @@ class Builder:
     def _go(self) -> str:
         """Path of a Go that is new enough."""
         needed, path = go_needed(), self._environ.get("PATH", os.defpath)
-        advice = "(https://go.dev/dl/), or KUBEBUILDER_ASSETS set to a folder with etcd and kube-apiserver"
+        advice = "(https://go.dev/dl/), or KUBEBUILDER_ASSETS set to a folder with the binaries"
         go = shutil.which("go", path=path)
         if go is None:
-            raise BuildError(f"error: the API server for tests needs Go {needed} or later on PATH {advice}")
+            raise BuildError(f"error: the control plane for tests needs Go {needed} or later on PATH {advice}")
         # Asked outside of the modules: inside of one that needs more, an old Go answers nothing but an error.
         command = [go, "env", "GOVERSION"]
         try:
@@ -194,8 +126,10 @@ class Builder:
         if asked.returncode:
             raise BuildError(f"error: {go} does not run: {_last(asked.stdout + asked.stderr, lines=3)}")
         # A development build has no plain number ("devel go1.27-abc"); it is let through, the build itself will tell.
-        if version.startswith("go") and _numbers(version) < _numbers(needed):
-            raise BuildError(f"error: the API server for tests needs Go {needed} or later, {go} is {version} {advice}")
+        if version.startswith("go") and numbers(version) < numbers(needed):
+            raise BuildError(
+                f"error: the control plane for tests needs Go {needed} or later, {go} is {version} {advice}"
+            )
         return go
 
     def _go_environ(self) -> dict[str, str]:
@@ -215,33 +149,42 @@ class Builder:
         folder.mkdir(parents=True, exist_ok=True)
         binary, unfinished = folder / component.name, folder / ".unfinished"
         with self._locked(folder / ".lock", waiting=f"waiting for another build of {component.name}"):
-            if os.access(binary, os.X_OK):
+            if _has(folder, component):
                 return
             unfinished.unlink(missing_ok=True)  # of a build that was killed
-            command = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", component.ldflags()]
-            command += ["-o", str(unfinished), component.package]
             try:
-                done = subprocess.run(
-                    command,
-                    cwd=component.directory,
-                    env=self._go_environ(),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    check=False,
-                )
-                if done.returncode:
-                    raise BuildError(
-                        f"{_last(done.stdout, lines=15)}\n"
-                        f"error: building {component.name} {component.version()} failed (go's last lines are above); "
-                        "if modules could not be loaded, set GOPROXY to a proxy that you can reach; "
-                        "if the disk is full, `go clean -cache` frees Go's build cache; "
-                        "or set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver"
-                    )
+                flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", component.ldflags()]
+                self._run_go(component, go, "build", *flags, "-o", str(unfinished), component.package)
                 unfinished.replace(binary)
+                if component.beside:
+                    asked = ["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", component.module]
+                    module = Path(self._run_go(component, go, *asked).strip())
+                    unfinished.write_text(_join_documents(module, component), encoding="utf-8")
+                    unfinished.replace(folder / component.beside)
             finally:
                 unfinished.unlink(missing_ok=True)
+
+    def _run_go(self, component: Component, *command: str) -> str:
+        """What go says; BuildError, with go's last lines and what to do, if it fails."""
+        done = subprocess.run(
+            command,
+            cwd=component.directory,
+            env=self._go_environ(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise BuildError(
+                f"{_last(done.stdout, lines=15)}\n"
+                f"error: building {component.name} {component.version()} failed (go's last lines are above); "
+                "if modules could not be loaded, set GOPROXY to a proxy that you can reach; "
+                "if the disk is full, `go clean -cache` frees Go's build cache; "
+                "or set KUBEBUILDER_ASSETS to a folder with the binaries"
+            )
+        return done.stdout
 
     @contextlib.contextmanager
     def _locked(self, path: Path, *, waiting: str) -> Iterator[None]:
@@ -252,6 +195,22 @@ class Builder:
                 self._say(waiting)
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield  # closing the file gives the lock back, and so does the end of the process
+
+
+def _has(folder: Path, component: Component) -> bool:
+    """Whether all files of a component are there."""
+    return os.access(folder / component.name, os.X_OK) and all((folder / name).is_file() for name in component.files)
+
+
+def _join_documents(module: Path, component: Component) -> str:
+    """The YAML documents in a component's folders of its module as one text, without kustomize's own files."""
+    texts: list[str] = []
+    for source in component.sources:
+        paths = [path for path in sorted((module / source).glob("*.yaml")) if path.name != "kustomization.yaml"]
+        if not paths:
+            raise BuildError(f"error: {module} has no YAML files in {source}, which {component.name} needs")
+        texts += [path.read_text(encoding="utf-8").strip() for path in paths]
+    return "\n---\n".join(texts) + "\n"
 
 
 def _last(text: str, *, lines: int) -> str:
@@ -268,13 +227,13 @@ def _link(path: Path, *, target: Path) -> None:
     temporary.replace(path)
 
 
-def ensure() -> Path:
-    """The folder that holds etcd and kube-apiserver, built if need be; raises BuildError."""
-    return Builder().ensure()
+def ensure(components: Sequence[Component] = WHOLE) -> Path:
+    """The folder that holds all files of these components, built if need be; raises BuildError."""
+    return Builder().ensure(components)
 
 
 def main() -> int:
-    """Print that folder; the exit status is 1, and the reason on stderr, where it cannot be had."""
+    """Print the folder of all; the exit status is 1, and the reason on stderr, where it cannot be had."""
     try:
         print(ensure())
     except BuildError as error:

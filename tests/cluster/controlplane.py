@@ -1,8 +1,11 @@
-"""A control plane to test against: one etcd and one kube-apiserver on loopback ports, started in about 3 seconds.
+"""A control plane to test against, on loopback ports: started in about 3 seconds, a whole one in about 4.
 
     with ControlPlane(users={"operator": ()}) as plane:
         headers = {"Authorization": f"Bearer {plane.admin_token}"}
         requests.get(f"{plane.url}/api/v1/pods", headers=headers, verify=plane.ca_file)
+
+    with ControlPlane(parts=WHOLE) as plane:
+        plane.make_nodes(3)  # and pods of Deployments are scheduled and run there
 
 Decisions:
 
@@ -10,88 +13,72 @@ Decisions:
   certificate in `--cert-dir` before it reads the service account key, so that key *is* `apiserver.key`. No openssl, no
   cryptography package, no key checked in; the certificate outlives a restart of the server.
 - Users are static tokens, new at each start. Service accounts get real tokens from the TokenRequest API as anywhere.
-- Pods need no service account (`--disable-admission-plugins=ServiceAccount`: no controller makes the default one).
-- Ports come from below the range that the kernel gives to outgoing connections, so a stopped server finds its own
-  free when it starts again.
-- The servers belong to a keeper process (see `keeper`), so nothing survives the test run, however that ends.
+- By default pods need no service account, and none is given to them: tests make pods in namespaces a moment old.
+- Ports stay those of the first start, so that a part that is stopped and started is found where it was.
+- The processes belong to a keeper process (see `keeper`), so nothing survives the test run, however that ends.
 """
 
 import atexit
-import base64
-import contextlib
-import csv
-import http.client
-import json
-import random
-import secrets
 import shutil
-import socket
-import ssl
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-import yaml
-
-from tests.cluster import build
-
-HOST = "127.0.0.1"
-ETCD, APISERVER = "etcd", "kube-apiserver"
-AUDIT_POLICY = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [{"level": "Metadata"}],
-}
-
-
-class ControlPlaneError(RuntimeError):
-    """A server did not start or ended by itself; the text carries its last lines of log."""
+from tests.cluster import build, commands, nodes
+from tests.cluster.audit import AuditLog
+from tests.cluster.client import Client
+from tests.cluster.components import APISERVER, CONTROLLER_MANAGER, ETCD, KWOK, SCHEDULER, SERVERS, WHOLE, Component
+from tests.cluster.processes import ControlPlaneError, Processes, free_ports
+from tests.cluster.users import Users, write_kubeconfig
 
 
 class ControlPlane:
-    """etcd and kube-apiserver of its own, from `start()` (or `with`) until `stop()`.
+    """A control plane of its own, from `start()` (or `with`) until `stop()`.
 
+    parts: SERVERS, that is etcd and kube-apiserver, which store objects and leave them as they are; or WHOLE, with the
+    controllers, the scheduler and kwok, which give them their life; or SERVERS and some of these.
     users: names of extra users and the groups of each; they authenticate by a token and may do nothing until a
     role binding lets them. Beside them there is `admin` of the group system:masters.
+    service_accounts: "ignored", pods need none and get none; "mounted", as in any cluster each pod runs as one
+    ("default" if it names none), with its token in a volume. A controller makes "default" a moment after the namespace.
     apiserver_args: more flags for kube-apiserver, such as "--feature-gates=ShardedListAndWatch=true"; a flag that takes
     a list adds to ours, any other replaces it.
-    timeout: seconds in which the servers have to be ready.
+    timeout: seconds in which each part has to be ready.
     """
 
     def __init__(
         self,
         *,
+        parts: Sequence[Component] = SERVERS,
         users: Mapping[str, Sequence[str]] | None = None,
+        service_accounts: Literal["ignored", "mounted"] = "ignored",
         apiserver_args: Sequence[str] = (),
         timeout: float = 60.0,
     ) -> None:
-        self._groups = {"admin": ("system:masters",), **(users or {})}
-        self._tokens = {name: secrets.token_hex(16) for name in self._groups}
+        if not set(SERVERS) <= set(parts):
+            raise ValueError("a control plane has at least etcd and kube-apiserver")
+        self._parts = tuple(each for each in WHOLE if each in parts)  # in the order of starting
+        masters = ("admin", *(each.name for each in self._parts if each not in SERVERS))
+        self._users = Users({**dict.fromkeys(masters, ("system:masters",)), **(users or {})})
+        self._service_accounts = service_accounts
         self._apiserver_args = tuple(apiserver_args)
         self._timeout = timeout
         self._assets = Path()
         self._directory: Path | None = None  # from start to stop
-        self._keeper: subprocess.Popen[bytes] | None = None
-        self._pids: dict[str, int] = {}  # of the servers that were started and not stopped through us
-        self._ports: tuple[int, int, int] = (0, 0, 0)  # etcd for clients, etcd for peers, kube-apiserver
+        self._processes: Processes | None = None  # the same
+        self._ports: dict[str, int] = {}
 
     # -- life
 
     def start(self) -> Self:
-        """Build the binaries if need be, start both servers, wait until they are ready.
+        """Build the binaries if need be, start all parts, wait until they are ready.
 
         Raises tests.cluster.build.BuildError, or ControlPlaneError with the last lines of log; then nothing is left.
         """
-        if self._keeper is not None:
+        if self._processes is not None:
             raise RuntimeError("this control plane runs already")
-        self._assets = build.ensure()
+        self._assets = build.ensure(self._parts)
         atexit.register(self.stop)  # waits for the end; the keeper alone would see to it a moment later
         for attempt in range(3):
             try:
@@ -105,21 +92,12 @@ class ControlPlane:
         raise AssertionError("the last attempt returns or raises")
 
     def stop(self) -> None:
-        """Stop both servers and remove their folder; harmless when called again."""
+        """Stop all parts and remove their folder; harmless when called again."""
         atexit.unregister(self.stop)
-        keeper, self._keeper, self._pids = self._keeper, None, {}
+        processes, self._processes = self._processes, None
         directory, self._directory = self._directory, None
-        if keeper is not None:
-            assert keeper.stdin
-            assert keeper.stdout
-            with contextlib.suppress(BrokenPipeError):
-                keeper.stdin.close()
-            keeper.stdout.close()
-            try:
-                keeper.wait(30)  # seconds; it gives 2 to each server
-            except subprocess.TimeoutExpired:
-                keeper.kill()
-                keeper.wait()
+        if processes is not None:
+            processes.close()
         if directory is not None:
             shutil.rmtree(directory, ignore_errors=True)  # the keeper did it, unless it was killed
 
@@ -129,86 +107,64 @@ class ControlPlane:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def start_part(self, part: Component) -> None:
+        """Start one of the parts, where it was before; returns when it is ready."""
+        self._spawn(part)
+        self._wait(part)
+
+    def stop_part(self, part: Component, *, grace: float = 5.0) -> None:
+        """Stop one of the parts by SIGTERM, after `grace` seconds by SIGKILL (0: at once, as in a crash).
+
+        Harmless if it does not run. What it stored stays.
+        """
+        self._running.stop(part.name, grace=grace)
+
     def start_etcd(self) -> None:
-        """Start etcd, on the data and ports that it had; returns when it answers."""
-        client, peer, _ = self._ports
-        self._spawn(
-            ETCD,
-            f"--data-dir={self.directory / 'etcd'}",
-            "--unsafe-no-fsync",  # the data need not outlive the machine
-            f"--listen-client-urls=http://{HOST}:{client}",
-            f"--advertise-client-urls=http://{HOST}:{client}",
-            f"--listen-peer-urls=http://{HOST}:{peer}",
-            f"--initial-advertise-peer-urls=http://{HOST}:{peer}",
-            f"--initial-cluster=default=http://{HOST}:{peer}",
-        )
-        self._wait(ETCD, f"http://{HOST}:{client}/health")
+        """Start etcd, on the data and ports that it had."""
+        self.start_part(ETCD)
 
     def stop_etcd(self, *, grace: float = 5.0) -> None:
-        """Stop etcd by SIGTERM, after `grace` seconds by SIGKILL; its data stay."""
-        self._stop_server(ETCD, grace=grace)
+        """Stop etcd; its data stay."""
+        self.stop_part(ETCD, grace=grace)
 
     def start_apiserver(self) -> None:
-        """Start kube-apiserver, on the port and certificate that it had; returns when it is ready."""
-        client, _, secure = self._ports
-        files = self.directory
-        (files / "audit-policy.json").write_text(json.dumps(AUDIT_POLICY), encoding="utf-8")
-        with (files / "tokens.csv").open("w", encoding="utf-8", newline="") as file:
-            rows = ((self._tokens[name], name, name, ",".join(groups)) for name, groups in self._groups.items())
-            csv.writer(file).writerows(rows)
-        self._spawn(
-            APISERVER,
-            f"--etcd-servers=http://{HOST}:{client}",
-            f"--bind-address={HOST}",
-            # So no route to the outside is looked for; Endpoints with a loopback address would be refused.
-            f"--advertise-address={HOST}",
-            "--endpoint-reconciler-type=none",
-            f"--secure-port={secure}",
-            f"--cert-dir={files / 'certificates'}",
-            f"--service-account-key-file={files / 'certificates' / 'apiserver.key'}",
-            f"--service-account-signing-key-file={files / 'certificates' / 'apiserver.key'}",
-            "--service-account-issuer=https://kubernetes.default.svc",
-            f"--token-auth-file={files / 'tokens.csv'}",
-            "--authorization-mode=RBAC",
-            "--service-cluster-ip-range=10.0.0.0/24",
-            "--disable-admission-plugins=ServiceAccount",
-            f"--audit-policy-file={files / 'audit-policy.json'}",
-            f"--audit-log-path={self.audit_log}",
-            "--audit-log-maxsize=100000",  # MB; a rotated file would be lost to audit_events
-            *self._apiserver_args,
-        )
-        self._wait(APISERVER, f"{self.url}/readyz")
-        # A controller of the server makes it, a moment after /readyz says yes.
-        self._wait(APISERVER, f"{self.url}/api/v1/namespaces/default")
+        """Start kube-apiserver, on the port and certificate that it had."""
+        self.start_part(APISERVER)
 
     def stop_apiserver(self, *, grace: float = 5.0) -> None:
-        """Stop kube-apiserver by SIGTERM, after `grace` seconds by SIGKILL (0: at once, as in a crash).
+        """Stop kube-apiserver.
 
-        At SIGTERM it stops listening but waits up to a minute for open watches: with one, it takes all of `grace`.
+        At SIGTERM it stops listening but waits up to a minute for open watches: with one, it takes all of `grace`;
+        and in a whole control plane there are always some.
         """
-        self._stop_server(APISERVER, grace=grace)
+        self.stop_part(APISERVER, grace=grace)
 
     # -- access
 
     @property
+    def parts(self) -> tuple[Component, ...]:
+        """What it consists of, in the order of starting."""
+        return self._parts
+
+    @property
     def url(self) -> str:
         """Where kube-apiserver listens; the same after a restart."""
-        return f"https://{HOST}:{self._ports[2]}"
+        return self._place.url(APISERVER)
 
     @property
     def etcd_url(self) -> str:
         """Where etcd listens for clients, without TLS."""
-        return f"http://{HOST}:{self._ports[0]}"
+        return self._place.url(ETCD)
 
     @property
-    def ports(self) -> tuple[int, int, int]:
-        """The loopback ports: etcd for clients, etcd for peers, kube-apiserver."""
-        return self._ports
+    def ports(self) -> dict[str, int]:
+        """All loopback ports by name of the part; etcd has a second one, "etcd peers"."""
+        return dict(self._ports)
 
     @property
     def pids(self) -> dict[str, int]:
-        """Process ids of what should run, by name ("etcd", "kube-apiserver", "keeper"); to freeze or kill them."""
-        return {**self._pids, **({"keeper": self._keeper.pid} if self._keeper else {})}
+        """Process ids of what should run, by name ("etcd", …, and "keeper"); to freeze or kill them."""
+        return self._processes.pids if self._processes else {}
 
     @property
     def directory(self) -> Path:
@@ -220,16 +176,20 @@ class ControlPlane:
     @property
     def ca_file(self) -> str:
         """Path of the certificate (PEM) to verify kube-apiserver by."""
-        return str(self.directory / "certificates" / "apiserver.crt")
+        return str(self._place.certificate)
 
     @property
     def admin_token(self) -> str:
         """Bearer token of the user admin in system:masters."""
-        return self._tokens["admin"]
+        return self.token_for("admin")
 
     def token_for(self, user: str) -> str:
         """Bearer token of "admin" or of one of `users`; KeyError for another."""
-        return self._tokens[user]
+        return self._users.token(user)
+
+    def client(self, user: str = "admin") -> Client:
+        """A client of kube-apiserver, to be closed."""
+        return Client(self.url, token=self.token_for(user), ca_file=self.ca_file)
 
     @property
     def kubeconfig(self) -> str:
@@ -242,148 +202,95 @@ class ControlPlane:
         user: "admin" or one of `users` (KeyError for another), or with `token` (such as a service account's) any name
         that fits into a file name; namespace: the context's.
         """
-        token = self._tokens[user] if token is None else token
-        authority = base64.b64encode(Path(self.ca_file).read_bytes()).decode()  # inside, so that the file may be copied
-        document = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "test", "cluster": {"server": self.url, "certificate-authority-data": authority}}],
-            "users": [{"name": user, "user": {"token": token}}],
-            "contexts": [{"name": user, "context": {"cluster": "test", "user": user, "namespace": namespace}}],
-            "current-context": user,
-        }
         path = self.directory / f"kubeconfig-{user}-{namespace}.yaml"
-        path.touch(mode=0o600)
-        path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        token = self.token_for(user) if token is None else token
+        write_kubeconfig(
+            path, user=user, token=token, url=self.url, ca_file=self._place.certificate, namespace=namespace
+        )
         return str(path)
+
+    def make_nodes(self, count: int, *, prefix: str = "kwok") -> list[str]:
+        """Make nodes with room for 110 pods each, kept by kwok; returns their names once all are Ready.
+
+        Kwok touches no other node, and no pod that is bound to another.
+        """
+        if KWOK not in self._parts:
+            raise RuntimeError("only kwok makes nodes ready, and it is not among the parts of this control plane")
+        names = [f"{prefix}-{number}" for number in range(count)]
+        with self.client() as client:
+            waiting = nodes.make_nodes(client, names=names, seconds=self._timeout)
+        if waiting:
+            raise ControlPlaneError(
+                f"{', '.join(waiting)} not Ready after {self._timeout:g} s; kwok's last lines:\n{self.log_tail('kwok')}"
+            )
+        return names
 
     # -- what happened
 
-    @property
-    def audit_log(self) -> str:
-        """Path of the audit log: one JSON document a line, for each request at level Metadata."""
-        return str(self.directory / "audit.log")
-
     def audit_position(self) -> int:
         """Where the audit log ends now (bytes), for `audit_events(since=)`."""
-        with contextlib.suppress(FileNotFoundError):
-            return Path(self.audit_log).stat().st_size
-        return 0
+        return AuditLog(self.directory).position()
 
     def audit_events(self, *, since: int = 0) -> Iterator[dict[str, Any]]:
         """What clients asked of the server: each request that was answered, a watch also when it began.
 
         since: an `audit_position()`. An event may come a moment after its answer: wait for what you expect.
         """
-        with contextlib.suppress(FileNotFoundError), Path(self.audit_log).open("rb") as file:
-            file.seek(since)
-            for line in file:
-                if line.endswith(b"\n"):  # else it is being written
-                    yield json.loads(line)
+        return AuditLog(self.directory).events(since=since)
 
     def log_tail(self, name: str, *, lines: int = 30) -> str:
-        """The last lines that "etcd" or "kube-apiserver" logged."""
-        with contextlib.suppress(FileNotFoundError):
-            text = self._log(name).read_text(encoding="utf-8", errors="replace")
-            return "\n".join(text.splitlines()[-lines:])
-        return ""
+        """The last lines that a part logged: "etcd", "kube-apiserver", …."""
+        return self._running.log_tail(name, lines=lines)
 
     # -- inside
 
+    @property
+    def _running(self) -> Processes:
+        if self._processes is None:
+            raise RuntimeError("this control plane does not run")
+        return self._processes
+
+    @property
+    def _place(self) -> commands.Place:
+        return commands.Place(directory=self.directory, assets=self._assets, ports=self._ports)
+
     def _start_once(self) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="workqueue-cluster-"))
-        self._ports = _free_ports()
-        keeper = Path(__file__).with_name("keeper.py")
-        self._keeper = subprocess.Popen(
-            [sys.executable, "-I", str(keeper), str(self.directory)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # a Ctrl-C in the terminal, or a kill of the run's group, is not for the servers
-            cwd="/",
-        )
-        self.start_etcd()
-        self.start_apiserver()
+        names = [*(each.name for each in self._parts), commands.PEERS]
+        self._ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self._processes = Processes(self._directory)
+        for each in SERVERS:
+            self.start_part(each)
+        others = self._parts[len(SERVERS) :]
+        for each in others:  # all at once: each takes a second or two
+            self._spawn(each)
+        for each in others:
+            self._wait(each)
 
-    def _ask(self, **request: Any) -> dict[str, Any]:
-        if self._keeper is None:
-            raise RuntimeError("this control plane does not run")
-        assert self._keeper.stdin
-        assert self._keeper.stdout
-        try:
-            self._keeper.stdin.write(json.dumps(request).encode() + b"\n")
-            self._keeper.stdin.flush()
-            line = self._keeper.stdout.readline()
-        except BrokenPipeError:
-            line = b""
-        answer = json.loads(line) if line else {"error": "the keeper process is gone, and its servers with it"}
-        if "error" in answer:
-            raise ControlPlaneError(answer["error"])
-        return answer
+    def _spawn(self, part: Component) -> None:
+        if part not in self._parts:
+            raise RuntimeError(f"{part.name} is not among the parts of this control plane")
+        self._running.start(part.name, str(self._assets / part.name), *self._flags(part))
 
-    def _log(self, name: str) -> Path:
-        return self.directory / f"{name}.log"
+    def _flags(self, part: Component) -> list[str]:
+        place, mounted = self._place, self._service_accounts == "mounted"
+        if part == ETCD:
+            return commands.etcd(place)
+        if part == APISERVER:
+            files = [*self._users.flags(self.directory), *AuditLog(self.directory).flags()]
+            # The second taints each new node until a controller that is not there finds it ready.
+            disabled = [*([] if mounted else ["ServiceAccount"]), "TaintNodesByCondition"]
+            return commands.apiserver(place, disabled_admission=disabled, extra=[*files, *self._apiserver_args])
+        kubeconfig = self.kubeconfig_for(part.name)
+        if part == CONTROLLER_MANAGER:
+            controllers = commands.MOUNTED_CONTROLLERS if mounted else commands.CONTROLLERS
+            return commands.controller_manager(place, kubeconfig=kubeconfig, controllers=controllers)
+        client = commands.scheduler if part == SCHEDULER else commands.kwok
+        return client(place, kubeconfig=kubeconfig)
 
-    def _spawn(self, name: str, *flags: str) -> None:
-        if name in self._pids:
-            raise RuntimeError(f"{name} was not stopped")
-        argv = [str(self._assets / name), *flags]
-        self._pids[name] = self._ask(do="start", name=name, argv=argv, log=str(self._log(name)))["pid"]
-
-    def _stop_server(self, name: str, *, grace: float) -> None:
-        if self._pids.pop(name, None) is not None:
-            self._ask(do="stop", name=name, grace=grace)
-
-    def _wait(self, name: str, url: str) -> None:
-        """Wait until `url` answers 200; ControlPlaneError when `name` ends first or the time is over."""
-        deadline = time.monotonic() + self._timeout
-        answer = "no answer"
-        while time.monotonic() < deadline:
-            code = self._ask(do="code", name=name)["code"]
-            if code is not None:
-                del self._pids[name]
-                raise ControlPlaneError(f"{name} ended with status {code}; its last lines:\n{self.log_tail(name)}")
-            try:
-                answer = _get(url, token=self.admin_token, ca_file=self.ca_file)
-            except (OSError, http.client.HTTPException) as error:
-                answer = str(error)
-            else:
-                return
-            time.sleep(0.05)
-        raise ControlPlaneError(
-            f"{name} was not ready after {self._timeout:g} s ({answer}); its last lines:\n{self.log_tail(name)}"
-        )
-
-
-def _get(url: str, *, token: str, ca_file: str) -> str:
-    """The body of an answer 200; OSError for any other, urllib's HTTPError included."""
-    handlers: list[urllib.request.BaseHandler] = [
-        urllib.request.ProxyHandler({})
-    ]  # loopback, whatever HTTPS_PROXY says
-    if url.startswith("https:"):
-        handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca_file)))
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
-    try:
-        with urllib.request.build_opener(*handlers).open(request, timeout=5.0) as response:
-            body: bytes = response.read()
-            return body.decode()
-    except urllib.error.HTTPError as error:
-        with error:  # it holds the connection, else closed with a ResourceWarning
-            raise OSError(f"{error.code}: {error.read().decode(errors='replace')[-2000:]}") from None
-
-
-def _free_ports() -> tuple[int, int, int]:
-    """Three free ports of 127.0.0.1 from 20000 to 31999.
-
-    Linux gives 32768 and up, macOS 49152 and up, to outgoing connections and to whoever binds port 0.
-    """
-    with contextlib.ExitStack() as stack:
-        found: list[int] = []
-        while len(found) < 3:
-            port = random.randrange(20_000, 32_000)
-            holder = stack.enter_context(socket.socket())
-            # As Go's listeners do: without it a port with connections in TIME_WAIT looks taken.
-            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                holder.bind((HOST, port))
-                found.append(port)
-        return found[0], found[1], found[2]
+    def _wait(self, part: Component) -> None:
+        urls = [self._place.ready_url(part)]
+        if part == APISERVER:  # a controller of the server makes it, a moment after /readyz says yes
+            urls.append(f"{self.url}/api/v1/namespaces/default")
+        for url in urls:
+            self._running.wait(part.name, url, token=self.admin_token, ca_file=self.ca_file, seconds=self._timeout)

@@ -49,6 +49,7 @@ class Api:
         self.url = url
         self.session = session
         self.namespace = f"contract-{uuid.uuid4().hex[:10]}"
+        self.made_pods = False
 
     def path(self, resource: str = "configmaps", name: str = "", subresource: str = "") -> str:
         """A path in the namespace: of "pods", "leases.coordination.k8s.io/v1"."""
@@ -92,8 +93,11 @@ class Api:
         return response.json()
 
     def create_pod(self, name: str = "a", *, spec: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+        """A pod that no scheduler looks at: nobody but the test changes it."""
         containers = [{"name": "main", "image": "example.com/image:1"}]
-        return self.create(name, resource="pods", spec={"containers": containers, **(spec or {})}, **fields)
+        spec = {"containers": containers, "schedulerName": "nobody", **(spec or {})}
+        self.made_pods = True
+        return self.create(name, resource="pods", spec=spec, **fields)
 
     def patch(self, path: str, patch: Any, *, content_type: str = MERGE, **query: Any) -> requests.Response:
         return self.call("PATCH", path, patch, content_type=content_type, **query)
@@ -148,6 +152,8 @@ def api(request: pytest.FixtureRequest) -> Iterator[Api]:
         made = api.call("POST", "/api/v1/namespaces", {"metadata": {"name": api.namespace}})
         assert made.status_code == 201, made.text
         yield api
+        if api.made_pods:  # a namespace goes when it is empty, and nobody ends a pod on a node that is not there
+            api.delete(api.path("pods"), gracePeriodSeconds=0)
         api.delete(f"/api/v1/namespaces/{api.namespace}")
 
 

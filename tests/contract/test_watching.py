@@ -72,11 +72,13 @@ def test_a_watch_of_a_namespace_sees_no_other(api: Api) -> None:
     version = api.list_version()
     other = f"{api.namespace}-2"
     api.call("POST", "/api/v1/namespaces", {"metadata": {"name": other}})
-    api.call("POST", f"/api/v1/namespaces/{other}/configmaps", {"metadata": {"name": "there"}})
-    api.create("here")
+    labels = {"test": api.namespace}  # the namespaces of other tests may be going just now
+    api.call("POST", f"/api/v1/namespaces/{other}/configmaps", {"metadata": {"name": "there", "labels": labels}})
+    api.create("here", labels=labels)
     with api.watch(resourceVersion=version) as events:
         assert events.told(1) == [("ADDED", "here")]
-    with api.watch("/api/v1/configmaps", resourceVersion=version) as events:
+    selector = f"test={api.namespace}"
+    with api.watch("/api/v1/configmaps", resourceVersion=version, labelSelector=selector) as events:
         assert events.told(2) == [("ADDED", "there"), ("ADDED", "here")]
     api.delete(f"/api/v1/namespaces/{other}")
 

@@ -16,8 +16,10 @@ import pytest
 import requests
 import yaml
 
-from tests.cluster import build
+from tests.cluster.client import Client
+from tests.cluster.components import APISERVER, KWOK
 from tests.cluster.controlplane import ControlPlane, ControlPlaneError
+from tests.cluster.nodes import is_ready
 
 pytestmark = pytest.mark.e2e
 
@@ -72,12 +74,12 @@ def listening(port: int) -> bool:
 
 
 def pod(name: str) -> dict[str, Any]:
-    """The least pod that the API server takes."""
+    """The least pod that the API server takes, and that no scheduler looks at."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name},
-        "spec": {"containers": [{"name": "main", "image": "example.invalid/none"}]},
+        "spec": {"containers": [{"name": "main", "image": "example.invalid/none"}], "schedulerName": "nobody"},
     }
 
 
@@ -92,7 +94,7 @@ def room(control_plane: ControlPlane) -> str:
 
 def test_ready_and_of_the_pinned_version(control_plane: ControlPlane) -> None:
     assert call(control_plane, "GET", "/readyz").text == "ok"
-    expected = build.APISERVER.version()
+    expected = APISERVER.version()
     if given := os.environ.get("KUBEBUILDER_ASSETS"):  # then it is whatever the user brought
         told = subprocess.run([f"{given}/kube-apiserver", "--version"], capture_output=True, text=True, check=True)
         expected = told.stdout.split()[-1]
@@ -157,14 +159,21 @@ def test_a_second_one_beside_the_first(control_plane: ControlPlane) -> None:
     with ControlPlane() as second:
         pids, ports, directory = second.pids, second.ports, second.directory
         assert sorted(pids) == ["etcd", "keeper", "kube-apiserver"]
-        assert not set(ports) & set(control_plane.ports)
+        assert not set(ports.values()) & set(control_plane.ports.values())
         assert not set(pids.values()) & set(control_plane.pids.values())
         assert call(second, "GET", "/readyz").text == "ok"
-        assert all(map(listening, ports))
+        assert all(map(listening, ports.values()))
+        with pytest.raises(RuntimeError, match="only kwok makes nodes ready"):
+            second.make_nodes(1)
+        with pytest.raises(RuntimeError, match="kwok is not among the parts"):
+            second.start_part(KWOK)
+        with pytest.raises(RuntimeError, match="etcd was not stopped"):
+            second.start_etcd()
+        second.stop_part(KWOK)  # harmless
         with pytest.raises(requests.exceptions.SSLError):  # it is not the first under another name
             call(second, "GET", "/readyz", ca_file=control_plane.ca_file)
     assert not any(map(alive, pids.values()))
-    assert not any(map(listening, ports))
+    assert not any(map(listening, ports.values()))
     assert not directory.exists()
     second.stop()  # harmless
     assert call(control_plane, "GET", "/readyz").text == "ok"
@@ -196,7 +205,7 @@ def test_a_server_that_will_not_start_says_why_and_leaves_nothing() -> None:
     with pytest.raises(ControlPlaneError, match=r"(?s)kube-apiserver ended with status 1.*: --no-such-flag"):
         plane.start()
     assert not plane.pids
-    assert not any(map(listening, plane.ports))
+    assert not any(map(listening, plane.ports.values()))
 
 
 def test_killed_by_kill_9_the_owner_leaves_nothing(tmp_path: Path) -> None:
@@ -215,7 +224,7 @@ time.sleep(600)
         finally:
             owner.kill()
     wait_for(lambda: not any(map(alive, pids.values())))
-    assert not any(map(listening, ports))
+    assert not any(map(listening, ports.values()))
     assert not Path(directory).exists()
 
 
@@ -239,9 +248,14 @@ def test_make_cluster_runs_until_a_signal(number: signal.Signals) -> None:
             assert running.stdout
             kubeconfig, export = running.stdout.readline().strip(), running.stdout.readline().strip()
             assert export == f"export KUBECONFIG={kubeconfig}"
-            server = yaml.safe_load(Path(kubeconfig).read_text(encoding="utf-8"))["clusters"][0]["cluster"]["server"]
+            document = yaml.safe_load(Path(kubeconfig).read_text(encoding="utf-8"))
+            server, token = document["clusters"][0]["cluster"]["server"], document["users"][0]["user"]["token"]
             port = int(server.rpartition(":")[2])
             assert listening(port)
+            ca_file = Path(kubeconfig).parent / "certificates" / "apiserver.crt"
+            with Client(server, token=token, ca_file=ca_file) as client:
+                names = [f"kwok-{number}" for number in range(3)]
+                assert all(is_ready(client, name) for name in names)
             running.send_signal(number)
             _, said = running.communicate(timeout=30)
         finally:

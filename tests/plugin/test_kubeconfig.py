@@ -5,6 +5,7 @@ import os
 
 import kopf
 import pytest
+from kubernetes.config.kube_config import KubeConfigMerger
 
 from workqueue.base.errors import ConfigurationError
 from workqueue.plugin import kubeconfig
@@ -239,14 +240,17 @@ def test_a_name_that_is_too_long_cannot_be_read(monkeypatch, tmp_path):
     assert exec_command() == ""
 
 
-def test_several_files_are_one_and_the_first_value_of_each_counts(use):
+def test_several_files_are_one_with_the_first_of_each_name_and_the_last_context(use):
     second_user = {"name": "u", "user": {"exec": {"command": "second"}}}
     use(
-        {"current-context": "x", "users": GOOD["users"]},
-        {**GOOD, "current-context": "other", "users": [second_user]},
+        {"current-context": "other", "users": GOOD["users"]},
+        {**GOOD, "users": [second_user]},
     )
     assert diagnose() is None
     assert exec_command() == "get-token"
+    merged = KubeConfigMerger(os.environ["KUBECONFIG"]).config  # what really logs in
+    assert merged["current-context"] == GOOD["current-context"] == "x"
+    assert merged["users"].get_with_name("u")["user"].value["exec"]["command"] == "get-token"
 
 
 def test_a_current_context_that_is_empty_in_the_first_file_is_the_second_ones(use):

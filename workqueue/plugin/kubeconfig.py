@@ -82,7 +82,10 @@ def exec_command() -> str:
 
 @dataclass(slots=True)
 class _Config:
-    """Several files as one: of each name the first counts, as in kubectl."""
+    """Several files as one, as the official client makes one: of each name the first counts, and the last context.
+
+    kubectl takes the first current-context.
+    """
 
     current: str = ""
     contexts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -103,7 +106,8 @@ def _read(paths: Iterable[Path]) -> _Config:
             raise ConfigurationError(f"kubeconfig {path} is not YAML: {_one_line(error)}") from None
         if not isinstance(content, Mapping):
             raise ConfigurationError(f"kubeconfig {path} is no kubeconfig: expected clusters, users and contexts")
-        config.current = config.current or str(content.get("current-context") or "")
+        if "current-context" in content:
+            config.current = str(content["current-context"] or "")
         for kind, known in (("context", config.contexts), ("cluster", config.clusters), ("user", config.users)):
             items = content.get(f"{kind}s") or []
             if not isinstance(items, list):

@@ -8,34 +8,23 @@ change, are deleted and come back under their names, for as long as the command 
 of it by ``KUBECONFIG`` and by nothing else. Its exit status is this one's.
 """
 
-import contextlib
 import os
 import random
-import secrets
-import shlex
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any
 
 from workqueue.testing.apiserver import ApiError, ApiServer
+from workqueue.testing.stage import Child, Lives, choose_seed, tell
 
 NAMESPACE = "demo"
 NODES = ("node-1", "node-2", "node-3")
 PODS = ("web-0", "web-1", "web-2", "web-3", "web-4")
-#: Seconds that a command has to end after it was told to.
-GRACE = 30
-#: An environment variable: the number that makes one run like another.
-SEED = "WORKQUEUE_DEMO_SEED"
 
 _USAGE = "usage: python -m workqueue.testing.demo COMMAND [ARGUMENT...]   e.g.  ... kopf run -A operator/pods.py"
-_TICK = 0.2  # seconds between two looks at the pods
 
 
 class PodLife:
@@ -138,8 +127,8 @@ class PodLife:
         self._server.patch("pods", self._name, patch, namespace=NAMESPACE)
 
 
-class Churn:
-    """The thread that gives the pods of a cluster their life, inside a ``with`` block."""
+class Churn(Lives):
+    """The nodes and pods of an embedded cluster, and the thread that gives the pods their life."""
 
     def __init__(self, server: ApiServer, *, seed: int) -> None:
         """:param seed: what all chances depend on."""
@@ -151,98 +140,14 @@ class Churn:
             server.create(
                 "nodes", {"metadata": {"name": node, "labels": {"kubernetes.io/hostname": node}}, "status": status}
             )
-        #: Belongs to the thread once it runs.
-        self._lives = [PodLife(server, name, seed=seed, now=time.monotonic()) for name in PODS]
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="workqueue-demo-pods", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(_TICK):
-            for life in self._lives:
-                with contextlib.suppress(ApiError):  # somebody else was faster: look again
-                    life.look(time.monotonic())
-
-
-class Child:
-    """The command, and the signals that are passed on to it. Belongs to the main thread.
-
-    It runs in a session of its own: Ctrl-C in a terminal reaches only this process, which hands it on
-    once, so that the command never sees it twice. A command that does not end in time is killed.
-    """
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        #: The first signal that came; later ones are ignored.
-        self._told: signal.Signals | None = None
-        self._passed_on = False
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._on_signal)
-        signal.signal(signal.SIGALRM, self._on_alarm)
-
-    def run(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
-        """Start the command and wait for its end.
-
-        :returns: an exit status as a shell has it: 128 and the signal's number if one ended it, 126 or 127
-            if it could not be started.
-        """
-        if self._told is not None:
-            return 0
-        try:
-            self._process = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - the user's own
-        except OSError as error:
-            _say(f"error: cannot run {command[0]}: {error.strerror}")
-            return 127 if isinstance(error, FileNotFoundError) else 126
-        self._pass_on()  # what came while the command was being started
-        status = self._process.wait()
-        signal.alarm(0)
-        self._kill()  # what the command left behind would have no cluster
-        return 128 - status if status < 0 else status
-
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self._told is None:
-            self._told = signal.Signals(number)
-            self._pass_on()
-
-    def _pass_on(self) -> None:
-        if self._process is not None and self._told is not None and not self._passed_on:
-            self._passed_on = True
-            signal.alarm(GRACE)
-            self._to_all(self._told)
-
-    def _on_alarm(self, _number: int, _frame: FrameType | None) -> None:
-        _say(f"the command did not end within {GRACE} s: killed")
-        self._kill()
-
-    def _kill(self) -> None:
-        self._to_all(signal.SIGKILL)
-
-    def _to_all(self, number: signal.Signals) -> None:
-        """Send a signal to the command and the processes it started, as a terminal would."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
+        lives = [PodLife(server, name, seed=seed, now=time.monotonic()) for name in PODS]
+        super().__init__(lives, forgives=[ApiError])
 
 
 def _conditions(ready: str) -> list[dict[str, str]]:
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     told = {"PodScheduled": "True", "Initialized": ready, "ContainersReady": ready, "Ready": ready}
     return [{"type": kind, "status": status, "lastTransitionTime": now} for kind, status in told.items()]
-
-
-def _say(line: str) -> None:
-    """A line for people, beside the command's own output."""
-    sys.stderr.write(f"demo: {line}\n")
-    sys.stderr.flush()
 
 
 def main(command: Sequence[str]) -> int:
@@ -254,17 +159,17 @@ def main(command: Sequence[str]) -> int:
     if not command:
         sys.stderr.write(f"{_USAGE}\n")
         return 2
-    text = os.environ.get(SEED) or str(secrets.randbelow(10**6))
-    if not text.isdigit():
-        sys.stderr.write(f"error: {SEED} must be a number, not {text!r}\n")
+    try:
+        seed = choose_seed()
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
         return 2
     child = Child()
     with tempfile.TemporaryDirectory(prefix="workqueue-demo-") as directory, ApiServer() as server:
         kubeconfig = server.write_kubeconfig(Path(directory) / "kubeconfig")
-        _say(f"embedded cluster at {server.url}; pods come and go by themselves in namespace {NAMESPACE} (seed {text})")
-        _say(f"look at it with: KUBECONFIG={kubeconfig} kubectl get pods -A -w")
-        _say(f"running: {shlex.join(command)}   Ctrl-C ends it")
-        with Churn(server, seed=int(text)):
+        life = f"pods come and go by themselves in namespace {NAMESPACE} (seed {seed})"
+        tell(cluster=f"embedded cluster at {server.url}; {life}", kubeconfig=kubeconfig, command=command)
+        with Churn(server, seed=seed):
             return child.run(command, {**os.environ, "KUBECONFIG": str(kubeconfig)})
 
 
