@@ -136,11 +136,10 @@ class PresenceWatch:
                 names = " and ".join(sorted(f"{r.plural}.{r.version}.{r.group}" for r in found))
                 self._ambiguous(f"informer({self._name!r}) fits {names}: name one of them")
                 return None
-            problem = f"{self._name} is not served by the cluster"
-            if self._problem != problem:
-                self._problem = problem
-                logger.warning("%s; waiting for it (is the name right, is its definition there?)", problem)
-            self._pause(DISCOVERY_PERIOD)
+            self._wait_for(
+                f"{self._name} is not served by the cluster",
+                hint="waiting for it (is the name right, is its definition there?)",
+            )
         return None
 
     def _sync(self, resource: kopf.Resource) -> bool:
@@ -173,12 +172,17 @@ class PresenceWatch:
         while (namespaces := self._persistently(lambda: self._namespaces(resource))) is not None:
             if namespaces:
                 return True
-            problem = f"{self._name}: no namespace fits {self._scope}"
-            if self._problem != problem:
-                self._problem = problem
-                logger.warning("%s; waiting for one (are the patterns right?)", problem)
-            self._pause(DISCOVERY_PERIOD)
+            self._wait_for(
+                f"{self._name}: no namespace fits {self._scope}", hint="waiting for one (are the patterns right?)"
+            )
         return False
+
+    def _wait_for(self, problem: str, *, hint: str) -> None:
+        """What is needed is not there yet: say so once, then wait a while."""
+        if self._problem != problem:
+            self._problem = problem
+            logger.warning("%s; %s", problem, hint)
+        self._pause(DISCOVERY_PERIOD)
 
     def _namespaces(self, resource: kopf.Resource) -> list[str]:
         client = self._login.pykube()
