@@ -52,7 +52,7 @@ exec {sys.executable} "$@"
     ("behaves", "line"),
     [
         pytest.param(
-            'if [ "$2" = venv ]; then echo "The virtual environment was not created successfully" >&2; exit 1; fi',
+            'if [ "$2" = venv ]; then mkdir -p "$3/bin"; echo "it was not created successfully" >&2; exit 1; fi',
             "error: no virtual environment could be made; on Debian and Ubuntu: apt install python3-venv",
             id="no python3-venv",
         ),

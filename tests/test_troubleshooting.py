@@ -13,7 +13,17 @@ DOCUMENT = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
 #: The lines that it explains: each begins an entry. "…" stands for what differs from case to case.
 EXPLAINED = re.findall(r"^- `(?:error: )?(.+)`$", DOCUMENT, re.MULTILINE)
 #: Who raises these, or calls these with a reason, ends the operator with one line.
-FATAL = {"ConfigurationError", "NotReachable", "fatal", "_ambiguous", "IndexNotFound", "InvalidKey", "BuildError"}
+FATAL = {
+    "ConfigurationError",
+    "NotReachable",
+    "fatal",
+    "_ambiguous",
+    "IndexNotFound",
+    "InvalidKey",
+    "NotLoggedIn",
+    "IndexConflict",
+    "BuildError",
+}
 
 
 def template(node: ast.expr) -> str:
@@ -27,11 +37,14 @@ def template(node: ast.expr) -> str:
     return "…"
 
 
+def fatal_calls(path: Path) -> list[ast.Call]:
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    return [call for call in calls if call.args and getattr(call.func, "id", getattr(call.func, "attr", "")) in FATAL]
+
+
 def fatal_lines(path: Path) -> set[str]:
     """What a file of the source ends operators with, but for texts that are passed on."""
-    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-    named = [(getattr(call.func, "id", getattr(call.func, "attr", "")), call) for call in calls]
-    lines = {template(call.args[0]) for name, call in named if name in FATAL and call.args}
+    lines = {template(call.args[0]) for call in fatal_calls(path)}
     return {line for line in lines if line.strip("…")}
 
 
@@ -42,13 +55,32 @@ SOURCES = [
 WRITTEN = {line for path in SOURCES if "testing" not in path.parts for line in fatal_lines(path)} | {
     template(node.value)
     for function in ast.walk(ast.parse((ROOT / "workqueue/plugin/kubeconfig.py").read_text(encoding="utf-8")))
-    if isinstance(function, ast.FunctionDef) and function.name == "diagnose"  # what it returns is fatal
+    if isinstance(function, ast.FunctionDef) and "diagnose" in function.name  # what it returns is fatal
     for node in ast.walk(function)
     if isinstance(node, ast.Return) and isinstance(node.value, ast.JoinedStr)
 }
-#: What ends make's targets; a build's troubles beyond those explained tell themselves what to do.
-TOOLS = {line.removeprefix("error: ") for path in (ROOT / "tests/cluster").glob("*.py") for line in fatal_lines(path)}
-TOOLS |= set(re.findall(r'echo "error: ([^"]+)"', (ROOT / "Makefile").read_text(encoding="utf-8")))
+
+
+def error_texts(path: Path) -> set[str]:
+    """All texts of a program that begin a line with "error: "."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    whole = [
+        node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr | ast.Constant) and id(node) not in inside
+    ]
+    texts = [template(node).rpartition("\n")[2] for node in whole]
+    return {
+        text.removeprefix("error: ") for text in texts if text.startswith("error: ") and text.strip("… ") != "error:"
+    }
+
+
+#: What ends make's targets.
+TOOLS = {
+    line
+    for folder in ("tests/cluster", "workqueue/testing")
+    for path in (ROOT / folder).glob("*.py")
+    for line in error_texts(path)
+} | set(re.findall(r'echo "error: ([^"]+)"', (ROOT / "Makefile").read_text(encoding="utf-8")))
 
 
 def test_there_is_something_to_look_at():
@@ -57,7 +89,19 @@ def test_there_is_something_to_look_at():
     assert len(EXPLAINED) == len(set(EXPLAINED))
 
 
-@pytest.mark.parametrize("line", sorted(WRITTEN))
+def test_a_text_that_is_passed_on_was_a_text_of_the_source_before():
+    """Else this file would not see it: these are errors that are told, and what diagnose() returns."""
+    passed_on = {
+        f"{path.name}: {ast.unparse(call.args[0])}"
+        for path in SOURCES
+        if "testing" not in path.parts
+        for call in fatal_calls(path)
+        if not template(call.args[0]).strip("…")
+    }
+    assert passed_on == {"login.py: problem", "runtime.py: str(error)", "entrance.py: f'{error}{told}'"}
+
+
+@pytest.mark.parametrize("line", sorted(WRITTEN | TOOLS))
 def test_every_line_of_the_source_is_explained(line):
     assert line in EXPLAINED
 

@@ -45,6 +45,8 @@ class Way:
     #: Bytes that a listener on loopback answers with; None for no such listener. b"" never answers.
     answer: bytes | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    #: The official client has an ERROR of its own to tell.
+    tells_more: bool = False
 
 
 def _denied(**what: str) -> Callable[[ApiServer], object]:
@@ -217,9 +219,8 @@ KUBECONFIGS = (
     Way(
         name="no YAML",
         kubeconfig="a: [b",
-        line='kubeconfig {kubeconfig} is not YAML: while parsing a flow sequence in "<unicode string>", line 1, '
-        "column 4: a: [b ^ expected ',' or ']', but got '<stream end>' in \"<unicode string>\", line 1, column 6: "
-        "a: [b ^",
+        line="kubeconfig {kubeconfig} is not YAML (line 1, column 6: expected ',' or ']', but got '<stream end>'): "
+        "correct it, or choose another one by KUBECONFIG",
     ),
     Way(
         name="no kubeconfig",
@@ -240,6 +241,33 @@ KUBECONFIGS = (
         name="no such user",
         kubeconfig=HERE.replace("name: u,", "name: v,"),
         line="kubeconfig {kubeconfig} has no user 'u', which its context 'here' wants",
+    ),
+    Way(
+        name="no server",
+        kubeconfig=HERE.replace('"http://127.0.0.1:1"', "null"),
+        line="kubeconfig {kubeconfig}: the server of cluster 'c' is None, expected a URL such as https://host:6443",
+    ),
+    Way(
+        name="no such file of a certificate authority",
+        kubeconfig=HERE.replace("{server:", "{certificate-authority: ca.crt, server:"),
+        line="kubeconfig {kubeconfig}: there is no file ca.crt, its certificate-authority: correct the path, or get a "
+        "fresh kubeconfig",
+    ),
+    Way(
+        name="a damaged certificate authority",
+        kubeconfig=HERE.replace("http:", "https:").replace(
+            "{server:", "{certificate-authority-data: Z2FyYmFnZQ==, server:"
+        ),
+        line=f"the certificates or the key of {_SOURCE} cannot be used (no certificate or crl found): get a fresh copy",
+    ),
+    Way(
+        name="a plugin that fails",
+        kubeconfig=HERE.replace(
+            '{token: "good"}',
+            '{exec: {apiVersion: client.authentication.k8s.io/v1, command: "false", interactiveMode: Never}}',
+        ),
+        line=f"the login with {_SOURCE} failed: the exec plugin 'false' of the kubeconfig gave no credentials",
+        tells_more=True,
     ),
     Way(
         name="no such cluster",
@@ -346,6 +374,36 @@ FILES = (
         name="a resync that is too quick",
         body="manager.informer('nodes', resync=0.1)\n",
         line="resync=0.1: expected at least 1 second, or 0 for none ({file}:5)",
+    ),
+    Way(
+        name="a resync that is a text",
+        body="manager.informer('nodes', resync='60')\n",
+        line="resync='60': expected at least 1 second, or 0 for none ({file}:5)",
+    ),
+    Way(
+        name="a grace that is a text",
+        body="Manager(grace='5')\n",
+        line="Manager(grace='5'): expected seconds, 0 or more ({file}:5)",
+    ),
+    Way(
+        name="a reconcile function that yields",
+        body="def reconcile(request): yield\npods.controller(reconcile)\n",
+        line="controller 'pods': reconcile yields; a run is a call that returns ({file}:6)",
+    ),
+    Way(
+        name="no rate limiter",
+        body="pods.controller(lambda request: None, rate_limiter=5)\n",
+        line="controller 'pods': rate_limiter=5, expected one of workqueue.queues, or its like ({file}:5)",
+    ),
+    Way(
+        name="an index that is a text",
+        body="manager.informer('nodes', indexers={'node': 'spec.nodeName'})\n",
+        line="index 'node' is 'spec.nodeName', expected a function, or such as field('spec.nodeName') ({file}:5)",
+    ),
+    Way(
+        name="a client while the file is loaded",
+        body="manager.pykube()\n",
+        line="no client yet: Kopf has not logged in; clients are for handlers and reconcile functions ({file}:5)",
     ),
     Way(
         name="no resource",

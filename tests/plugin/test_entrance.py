@@ -6,6 +6,7 @@ import datetime as dt
 import itertools
 import logging
 import threading
+import time
 from types import SimpleNamespace
 
 import kopf
@@ -17,7 +18,7 @@ from workqueue.plugin import entrance
 from workqueue.plugin.endurance import Endurance
 from workqueue.plugin.entrance import GOOD, TIMEOUT_VARIABLE, Entrance, patience
 from workqueue.plugin.login import Login
-from workqueue.plugin.preflight import Clearance
+from workqueue.plugin.preflight import Clearance, Preflight
 from workqueue.plugin.reachability import NotReachable
 from workqueue.plugin.resources import ResourceSpec
 from workqueue.plugin.scope import Scope
@@ -136,6 +137,8 @@ def looks(monkeypatch):
     script.asked = []
 
     class Preflight:
+        answers = 0
+
         def __init__(self, client, **kwargs):
             self._made = client.info, kwargs
 
@@ -400,6 +403,25 @@ def test_a_server_that_never_answers_is_given_up_after_the_limit(make, server, r
         f"kubeconfig {kubeconfig} (context here) the right one?"
     )
     assert not real_login.is_logged_in
+
+
+def test_a_slow_server_gets_its_time_as_long_as_it_answers(make, server, real_login, monkeypatch):
+    """Each answer takes most of the limit, all of them several times as long."""
+    monkeypatch.setattr(entrance, "LIMIT", 0.5)
+    asked = Preflight._may
+
+    def slowly(preflight, *what):
+        time.sleep(0.3)
+        return asked(preflight, *what)
+
+    monkeypatch.setattr(Preflight, "_may", slowly)
+    names = [f"team-{number}" for number in range(3)]
+    for name in names:
+        server.create("namespaces", {"metadata": {"name": name}})
+    server.deny(resource="pods", namespace="")
+    specs = [ResourceSpec.parse("pods")]
+    log_in(make(login=real_login, scope=Scope(tuple(names)), specs=specs))
+    assert real_login.is_logged_in
 
 
 def test_a_server_that_does_not_answer_yet_is_waited_for(make, looks, pauses, monkeypatch):

@@ -10,7 +10,7 @@ from kopf._cogs import clients
 from kopf._cogs.clients import watching
 
 from tests.plugin.conftest import PATIENCE
-from workqueue.plugin.internals import guard_watches, on_stop, stop_operator
+from workqueue.plugin.internals import guard_requests, on_stop, stop_operator
 
 PODS = kopf.Resource(group="", version="v1", plural="pods", kind="Pod", namespaced=True, preferred=True)
 
@@ -53,7 +53,7 @@ class Guard:
         self.calls = []
         self.closed = 0
 
-    async def __call__(self, begin, resource, namespace):
+    async def watch(self, begin, *, resource, namespace):
         self.calls.append((resource, namespace))
         try:
             async with contextlib.aclosing(begin()) as events:
@@ -82,7 +82,7 @@ def events_of(settings, namespace=None):
 
 def test_a_guard_is_told_what_is_watched_and_yields_what_kopf_sees(kopfs):
     settings, guard = kopf.OperatorSettings(), Guard("mine")
-    assert guard_watches(settings, guard) is True
+    assert guard_requests(settings, guard) is True
     assert events_of(settings, "default") == ["mine: default-1", "mine: default-2"]
     assert events_of(settings) == ["mine: None-1", "mine: None-2"]
     assert guard.calls == [("pods", "default"), ("pods", None)]
@@ -95,7 +95,7 @@ def test_a_guard_is_told_what_is_watched_and_yields_what_kopf_sees(kopfs):
 def test_kopf_itself_watches_through_the_guard(kopfs):
     settings, guard = kopf.OperatorSettings(), Guard("mine")
     settings.watching.reconnect_backoff = 0
-    guard_watches(settings, guard)
+    guard_requests(settings, guard)
 
     async def run():
         stream = watching.infinite_watch(settings=settings, resource=PODS, namespace="default", _iterations=1)
@@ -105,11 +105,12 @@ def test_kopf_itself_watches_through_the_guard(kopfs):
 
 
 def test_a_guard_that_begins_nothing_watches_nothing(kopfs):
-    async def guard(begin, resource, namespace):
-        yield "other"
+    class Other:
+        async def watch(self, begin, *, resource, namespace):
+            yield "other"
 
     settings = kopf.OperatorSettings()
-    guard_watches(settings, guard)
+    guard_requests(settings, Other())
     assert events_of(settings) == ["other"]
     assert kopfs.calls == []
 
@@ -117,8 +118,8 @@ def test_a_guard_that_begins_nothing_watches_nothing(kopfs):
 def test_operators_in_one_process_do_not_get_each_others_guards(kopfs):
     first, second, bare = (kopf.OperatorSettings() for _ in range(3))
     guards = Guard("first"), Guard("second")
-    guard_watches(first, guards[0])
-    guard_watches(second, guards[1])
+    guard_requests(first, guards[0])
+    guard_requests(second, guards[1])
     assert events_of(bare, "a") == ["a-1", "a-2"]
     assert events_of(first, "b") == ["first: b-1", "first: b-2"]
     assert events_of(second, "c") == ["second: c-1", "second: c-2"]
@@ -128,9 +129,9 @@ def test_operators_in_one_process_do_not_get_each_others_guards(kopfs):
 def test_a_second_guard_of_one_operator_takes_the_place_of_the_first(kopfs):
     settings = kopf.OperatorSettings()
     first, second = Guard("first"), Guard("second")
-    guard_watches(settings, first)
+    guard_requests(settings, first)
     installed = watching.continuous_watch
-    guard_watches(settings, second)
+    guard_requests(settings, second)
     assert watching.continuous_watch is installed, "restarts do not pile up"
     assert events_of(settings, "a") == ["second: a-1", "second: a-2"]
     assert first.calls == []
@@ -140,7 +141,7 @@ def test_a_second_guard_of_one_operator_takes_the_place_of_the_first(kopfs):
 @pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "another's"])
 def test_closing_a_watch_closes_the_guard_and_kopfs_own_at_once(kopfs, guarded):
     settings, guard = kopf.OperatorSettings(), Guard("mine")
-    guard_watches(settings if guarded else kopf.OperatorSettings(), guard)
+    guard_requests(settings if guarded else kopf.OperatorSettings(), guard)
 
     async def run():
         events = watch(settings, "a")
@@ -166,7 +167,7 @@ def test_a_cancelled_watch_closes_the_guard_and_kopfs_own(kopfs, monkeypatch):
                 kopfs.closed += 1
 
         monkeypatch.setattr(watching, "continuous_watch", wait)
-        guard_watches(settings, guard)
+        guard_requests(settings, guard)
         seen = asyncio.Queue()
 
         async def consume():
@@ -185,13 +186,14 @@ def test_a_cancelled_watch_closes_the_guard_and_kopfs_own(kopfs, monkeypatch):
 
 
 def test_what_a_guard_raises_reaches_kopf(kopfs):
-    async def guard(begin, resource, namespace):
-        async for event in begin():
-            yield event
-            raise OSError("away")
+    class Raising:
+        async def watch(self, begin, *, resource, namespace):
+            async for event in begin():
+                yield event
+                raise OSError("away")
 
     settings = kopf.OperatorSettings()
-    guard_watches(settings, guard)
+    guard_requests(settings, Raising())
     with pytest.raises(OSError, match="away"):
         events_of(settings)
 
@@ -200,11 +202,11 @@ def test_a_kopf_without_such_a_watch_is_left_alone_and_said_so(monkeypatch):
     settings = kopf.OperatorSettings()
     before = dict(vars(settings))
     monkeypatch.delattr(watching, "continuous_watch")
-    assert guard_watches(settings, Guard("mine")) is False
+    assert guard_requests(settings, Guard("mine")) is False
     assert not hasattr(watching, "continuous_watch")
     monkeypatch.setitem(sys.modules, "kopf._cogs.clients.watching", None)
     monkeypatch.delattr(clients, "watching")
-    assert guard_watches(settings, Guard("mine")) is False
+    assert guard_requests(settings, Guard("mine")) is False
     assert vars(settings) == before
 
 

@@ -121,10 +121,10 @@ def test_what_is_wrong_is_said_in_these_words(use, content, said):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("a: [b", "while parsing a flow sequence"),
-        ("a: 'b", "while scanning a quoted scalar"),
-        ("\ta: b", "while scanning for the next token"),
-        ("{{{", "while"),
+        ("a: [b", "(line 1, column 6: expected ',' or ']', but got"),
+        ("a: 'b", "(line 1, column 6: found unexpected end of stream)"),
+        ("\ta: b", "cannot start any token"),
+        ("{{{", "(line 1, column 4: "),
         (b"\x80", "'utf-8' codec can't decode byte 0x80"),
         ("a: !!python/object:os.system b", "could not determine a constructor"),
         ("a: 2026-99-99", "month must be in 1..12"),
@@ -135,26 +135,47 @@ def test_what_is_wrong_is_said_in_these_words(use, content, said):
         ("[" * 10_000, ""),
         ("? [a]\n: b\n? {c: d}\n: e", "unhashable key"),
         ("a: *b", "found undefined alias"),
-        ("a: 1\n---\nb: 2", "expected a single document"),
+        ("a: 1\n---\nb: 2", "(line 2, column 1: but found another document)"),
     ],
     ids=lambda text: str(text)[:20],
 )
 def test_what_is_no_yaml_is_said_in_one_line(use, content, said):
     [path] = use(content)
     line = diagnose()
-    assert line.startswith(f"kubeconfig {path} is not YAML: ")
+    assert line.startswith(f"kubeconfig {path} is not YAML (")
     assert said in line
     assert "\n" not in line
     assert exec_command() == ""
 
 
-@pytest.mark.parametrize(
-    "content", [without("user"), without("cluster"), changed(contexts=[{"name": "x", "context": {"cluster": "c"}}])]
-)
+@pytest.mark.parametrize("content", [without("user"), changed(contexts=[{"name": "x", "context": {"cluster": "c"}}])])
 def test_items_without_a_body_and_contexts_without_a_user_are_fine(use, content):
     use(content)
     assert diagnose() is None
-    assert exec_command() == ("get-token" if content == without("cluster") else "")
+    assert exec_command() == ""
+
+
+def test_a_cluster_needs_a_server(use):
+    use(without("cluster"))
+    assert diagnose().endswith(": the server of cluster 'c' is None, expected a URL such as https://host:6443")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("cluster", "certificate-authority"),
+        ("user", "client-certificate"),
+        ("user", "client-key"),
+        ("user", "tokenFile"),
+    ],
+)
+def test_a_file_that_a_kubeconfig_names_must_be_there(use, tmp_path, kind, name):
+    content = json.loads(json.dumps(GOOD))
+    content[f"{kind}s"][0][kind][name] = "some.pem"
+    use(content)
+    assert diagnose().endswith(f": there is no file some.pem, its {name}: correct the path, or get a fresh kubeconfig")
+    (tmp_path / "some.pem").touch()
+    assert diagnose() is None
 
 
 def test_of_two_items_with_one_name_the_first_counts(use):
@@ -323,4 +344,5 @@ def test_a_login_as_nobody_though_there_is_a_plugin_names_the_plugin(use, monkey
     monkeypatch.setattr(kopf, "login_via_pykube", lambda **_: None)
     with pytest.raises(ConfigurationError) as caught:
         Login.log_in()
-    assert str(caught.value) == ("the login failed: the exec plugin 'get-token' of the kubeconfig gave no credentials")
+    assert str(caught.value).startswith("the login with kubeconfig ")
+    assert str(caught.value).endswith(" failed: the exec plugin 'get-token' of the kubeconfig gave no credentials")

@@ -516,8 +516,8 @@ GOOD = {
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{{{", "is not YAML: "),
-        ("\x80", "is not YAML: "),
+        ("{{{", "is not YAML ("),
+        ("\x80", "is not YAML ("),
         ("[1, 2]", "is no kubeconfig: expected clusters, users and contexts"),
         ("", "has no current-context: choose one of its contexts (none)"),
         (json.dumps({**GOOD, "current-context": ""}), "has no current-context: choose one of its contexts (x)"),

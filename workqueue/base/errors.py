@@ -73,6 +73,10 @@ class ConfigurationError(WorkqueueError, ValueError):
     """A mistake in how the parts were put together, found before anything runs."""
 
 
+class NotLoggedIn(WorkqueueError, RuntimeError):
+    """There are no credentials yet to make a client with."""
+
+
 class ObjectNotFound(WorkqueueError, LookupError):
     """The cache holds no such object."""
 

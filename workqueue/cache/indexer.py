@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from workqueue.base.errors import IndexConflict
+from workqueue.base.errors import ConfigurationError, IndexConflict
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.entry import Entry, encode
 from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, index_values
@@ -134,7 +134,13 @@ class Indexer(Reader):
         """Add indexes; objects stored already are found by them at once.
 
         :raises IndexConflict: if a name is taken; none is added then.
+        :raises ConfigurationError: if something is no index function.
         """
+        for name, function in indexers.items():
+            if not callable(function):
+                raise ConfigurationError(
+                    f"index {name!r} is {function!r}, expected a function, or such as field('spec.nodeName')"
+                )
         indexed: dict[ObjectKey, tuple[Entry, _Values]] = {}
         while True:
             with self._table.lock:

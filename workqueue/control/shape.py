@@ -11,6 +11,8 @@ def check_shape(name: str, reconcile: object) -> None:
         raise ConfigurationError(f"controller {name!r}: {reconcile!r} is no function to reconcile with")
     if inspect.iscoroutinefunction(reconcile) or inspect.iscoroutinefunction(type(reconcile).__call__):
         raise ConfigurationError(f"controller {name!r}: {_name(reconcile)} is async; workers run plain functions")
+    if inspect.isgeneratorfunction(reconcile) or inspect.isasyncgenfunction(reconcile):
+        raise ConfigurationError(f"controller {name!r}: {_name(reconcile)} yields; a run is a call that returns")
     try:
         inspect.signature(reconcile).bind(object())
     except TypeError as error:

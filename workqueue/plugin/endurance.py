@@ -1,15 +1,15 @@
-"""Keeps Kopf's watches going through whatever the API server does to them.
+"""Keeps Kopf's watches and its discovery going through whatever the API server does to them.
 
-Alone, Kopf ends the operator when a watch is answered by 403 or 5xx for a minute, by an ERROR event
-other than 410, or by bytes that are no JSON. Here each of these is one line in the log, a pause,
-and another try, for as long as it takes.
+Alone, Kopf ends the operator when a watch, or the question which resources there are, is answered by
+403 or 5xx for a minute, a watch also by an ERROR event other than 410 or bytes that are no JSON. Here
+each of these is one line in the log, a pause, and another try, for as long as it takes.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, TypeVar
 
 from workqueue.base.clock import Clock
 
@@ -22,18 +22,20 @@ MAXIMUM_PAUSE = 30.0
 #: A watch that held for so many seconds has recovered: pauses begin anew.
 GOOD = 60.0
 
+T = TypeVar("T")
+
 Watch = AsyncGenerator[Any, None]
 
 
 class Endurance:
-    """For all watches of one run of Kopf. Its state is touched in the thread of Kopf's loop only."""
+    """For one run of Kopf. Its state is touched in the thread of Kopf's loop only."""
 
     def __init__(self, clock: Clock) -> None:
         """:param clock: tells how long a watch held."""
         self._clock = clock
         #: Resources whose watches never begin.
         self._left_out: set[str] = set()
-        #: By watch: when it last failed, and for how long it paused then.
+        #: By what is tried: when it last failed, and for how long it paused then.
         self._failures: dict[str, tuple[float, float]] = {}
 
     def leave_out(self, resource: str) -> None:
@@ -58,9 +60,25 @@ class Endurance:
                 async for event in events:
                     yield event
         except Exception as error:  # whatever the server made of its answer: the next one may be better
-            pause = self._pause(name)
-            logger.warning("the watch of %s failed, next try in %g s: %s", name, pause, _one_line(error))
-            await asyncio.sleep(pause)
+            await self._breathe(f"the watch of {name}", error)
+
+    async def persist(self, attempt: Callable[[], Awaitable[T]], *, what: str) -> T:
+        """Try until it works: Kopf cannot go on without it.
+
+        :param attempt: makes one try.
+        :param what: it is, for the log.
+        :return: what the first attempt that works returns.
+        """
+        while True:
+            try:
+                return await attempt()
+            except Exception as error:
+                await self._breathe(what, error)
+
+    async def _breathe(self, what: str, error: Exception) -> None:
+        pause = self._pause(what)
+        logger.warning("%s failed, next try in %g s: %s", what, pause, _one_line(error))
+        await asyncio.sleep(pause)
 
     def _pause(self, name: str) -> float:
         now = self._clock.now()

@@ -25,7 +25,7 @@ from workqueue.plugin import kubeconfig
 from workqueue.plugin.endurance import Endurance
 from workqueue.plugin.login import Login
 from workqueue.plugin.preflight import LIMIT, Clearance, Preflight
-from workqueue.plugin.reachability import NotReachable, not_reachable
+from workqueue.plugin.reachability import NotReachable, check_certificates, not_reachable
 from workqueue.plugin.resources import ResourceSpec
 from workqueue.plugin.scope import Scope
 from workqueue.plugin.threads import in_thread
@@ -129,23 +129,37 @@ class Entrance:
 
     async def _log_in_once(self, **kwargs: Any) -> kopf.ConnectionInfo:
         # In a thread of its own: an exec plugin takes its time, and Kopf's executor outlives the operator.
-        return await in_thread(functools.partial(self._login.log_in, **kwargs), name="workqueue-login")
+        login = in_thread(functools.partial(self._login.log_in, **kwargs), name="workqueue-login")
+        done, _ = await asyncio.wait([login], timeout=LIMIT)
+        if not done:  # a person may have to be asked for a password: no reason to give up
+            plugin = kubeconfig.exec_command()
+            whom = f"the plugin {plugin!r}" if plugin else "the client library"
+            logger.warning("the login takes long, waiting for %s of %s", whom, kubeconfig.source())
+        return await login
 
     async def _look(self, info: kopf.ConnectionInfo) -> Clearance:
         source = kubeconfig.source()
+        check_certificates(info, source)
+        client = self._login.client_for(info)
+        preflight = Preflight(client, server=info.server, source=source, token=info.token)
 
         def look() -> Clearance:
-            client = self._login.client_for(info)
             try:
-                preflight = Preflight(client, server=info.server, source=source, token=info.token)
                 return preflight.run(list(self._specs()), self._scope)
             finally:
                 client.session.close()
 
+        looking = in_thread(look, name="workqueue-preflight")
+        answers = -1
         try:
-            return await asyncio.wait_for(in_thread(look, name="workqueue-preflight"), LIMIT)
-        except TimeoutError:
-            raise not_reachable(info.server, f"no answer within {LIMIT:g} s", source) from None
+            while preflight.answers > answers:  # a slow server with many namespaces gets its time
+                answers = preflight.answers
+                done, _ = await asyncio.wait([looking], timeout=LIMIT)
+                if done:
+                    return looking.result()
+        finally:
+            looking.cancel()  # so that nobody misses what becomes of it
+        raise not_reachable(info.server, f"no answer within {LIMIT:g} s", source)
 
     def _apply(self, clearance: Clearance, settings: kopf.OperatorSettings) -> None:
         """Keep Kopf from trying for a minute, and then for ever, what it may not do."""

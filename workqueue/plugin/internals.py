@@ -6,13 +6,23 @@ Everything else in this room stands on Kopf's public API.
 import asyncio
 import contextlib
 import fnmatch
-from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, Protocol
 
 import kopf
 
-#: Takes what begins a watch of Kopf's, plural and group of what it watches, and where; runs it in its own way.
-WatchGuard = Callable[[Callable[[], AsyncGenerator[Any, None]], str, str | None], AsyncGenerator[Any, None]]
+Events = AsyncGenerator[Any, None]
+
+
+class Guard(Protocol):
+    """What stands between Kopf and the API server's moods."""
+
+    def watch(self, attempt: Callable[[], Events], *, resource: str, namespace: str | None) -> Events:
+        """One watch of Kopf's: yields what Kopf shall see."""
+
+    async def persist(self, attempt: Callable[[], Awaitable[Any]], *, what: str) -> Any:
+        """One request that Kopf cannot do without: returns what the attempt returns."""
+
 
 #: The name under which a run's settings carry the guard of its watches.
 _GUARD = "_kopf_workqueue_watch_guard"
@@ -46,35 +56,44 @@ def may_need_finalizers(registry: kopf.OperatorRegistry) -> bool:
         return True
 
 
-def guard_watches(settings: kopf.OperatorSettings, guard: WatchGuard) -> bool:
-    """Put a guard around the watches of one operator; those of others in this process stay as they are.
+def guard_requests(settings: kopf.OperatorSettings, guard: Guard) -> bool:
+    """Guard the watches and the discovery of one operator; those of others in this process stay as they are.
 
     :param settings: the operator's.
-    :param guard: yields what Kopf shall see.
-    :return: False if this Kopf has no watches that can be guarded.
+    :param guard: of this run.
+    :return: False if this Kopf has nothing that can be guarded.
     """
+    watch: Any
+    scan: Any
     try:
-        from kopf._cogs.clients import watching
-    except ImportError:
-        return False
-    original = getattr(watching, "continuous_watch", None)
-    if original is None:
-        return False
-    if not hasattr(original, _GUARD):
+        from kopf._cogs.clients import scanning, watching
 
-        async def guarded(**kwargs: Any) -> AsyncGenerator[Any, None]:
-            def begin() -> AsyncGenerator[Any, None]:
-                events: AsyncGenerator[Any, None] = original(**kwargs)
+        watch, scan = watching.continuous_watch, scanning.scan_resources
+    except (ImportError, AttributeError):
+        return False
+    if not hasattr(watch, _GUARD):
+
+        async def guarded_watch(**kwargs: Any) -> Events:
+            def begin() -> Events:
+                events: Events = watch(**kwargs)
                 return events
 
-            found: WatchGuard | None = getattr(kwargs["settings"], _GUARD, None)
-            events = found(begin, _name(kwargs["resource"]), kwargs["namespace"]) if found else begin()
+            found: Guard | None = getattr(kwargs["settings"], _GUARD, None)
+            resource, namespace = _name(kwargs["resource"]), kwargs["namespace"]
+            events = found.watch(begin, resource=resource, namespace=namespace) if found else begin()
             async with contextlib.aclosing(events):
                 async for event in events:
                     yield event
 
-        setattr(guarded, _GUARD, True)
-        watching.continuous_watch = guarded
+        async def guarded_scan(**kwargs: Any) -> Any:
+            found: Guard | None = getattr(kwargs["settings"], _GUARD, None)
+            if found is None:
+                return await scan(**kwargs)
+            return await found.persist(lambda: scan(**kwargs), what="discovery")
+
+        setattr(guarded_watch, _GUARD, True)
+        watching.continuous_watch = guarded_watch
+        scanning.scan_resources = guarded_scan
     setattr(settings, _GUARD, guard)
     return True
 

@@ -64,6 +64,29 @@ def diagnose() -> str | None:
         name = str(config.contexts[config.current].get(kind) or "")
         if (name or kind == "cluster") and name not in names:
             return f"kubeconfig {shown} has no {kind} {name!r}, which its context {config.current!r} wants"
+    return _diagnose_parts(config, shown)
+
+
+def _diagnose_parts(config: "_Config", shown: str) -> str | None:
+    """What is wrong with the cluster and the user of the current context."""
+    names = {kind: str(config.contexts[config.current].get(kind) or "") for kind in ("cluster", "user")}
+    cluster, user = config.clusters[names["cluster"]], config.users.get(names["user"], {})
+    if not isinstance(cluster.get("server"), str) or not cluster["server"]:
+        return (
+            f"kubeconfig {shown}: the server of cluster {names['cluster']!r} is {cluster.get('server')!r}, "
+            "expected a URL such as https://host:6443"
+        )
+    for kind, part, name in (
+        ("cluster", cluster, "certificate-authority"),
+        ("user", user, "client-certificate"),
+        ("user", user, "client-key"),
+        ("user", user, "tokenFile"),
+    ):
+        path = part.get(name)
+        if path and not _exists(config.folders[kind, names[kind]] / str(path)):
+            return (
+                f"kubeconfig {shown}: there is no file {path}, its {name}: correct the path, or get a fresh kubeconfig"
+            )
     return None
 
 
@@ -91,6 +114,8 @@ class _Config:
     contexts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     clusters: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     users: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: By kind and name: the folder of the file that a part is from, where its paths begin.
+    folders: dict[tuple[str, str], Path] = field(default_factory=dict)
 
 
 def _read(paths: Iterable[Path]) -> _Config:
@@ -103,7 +128,9 @@ def _read(paths: Iterable[Path]) -> _Config:
         except OSError as error:
             raise ConfigurationError(f"kubeconfig {path} cannot be read: {error.strerror}") from None
         except Exception as error:  # PyYAML has errors of all sorts for dates, numbers and tags that are none
-            raise ConfigurationError(f"kubeconfig {path} is not YAML: {_one_line(error)}") from None
+            raise ConfigurationError(
+                f"kubeconfig {path} is not YAML ({_place(error)}): correct it, or choose another one by KUBECONFIG"
+            ) from None
         if not isinstance(content, Mapping):
             raise ConfigurationError(f"kubeconfig {path} is no kubeconfig: expected clusters, users and contexts")
         if "current-context" in content:
@@ -119,6 +146,7 @@ def _read(paths: Iterable[Path]) -> _Config:
                 if not isinstance(body, Mapping):
                     raise ConfigurationError(f"kubeconfig {path}: {kind} {item['name']!r} is {body!r}, expected fields")
                 known.setdefault(item["name"], body)
+                config.folders.setdefault((kind, item["name"]), path.parent)
     return config
 
 
@@ -133,5 +161,9 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _place(error: Exception) -> str:
+    """What PyYAML has against a text, and where."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return " ".join(str(error).split())
+    return f"line {mark.line + 1}, column {mark.column + 1}: {getattr(error, 'problem', '')}"

@@ -19,8 +19,8 @@ import kopf
 from kubernetes import client as kubernetes_client
 from pykube import HTTPClient, KubeConfig
 
-from workqueue.base.errors import ConfigurationError
-from workqueue.plugin.kubeconfig import diagnose, exec_command, in_cluster
+from workqueue.base.errors import ConfigurationError, NotLoggedIn
+from workqueue.plugin.kubeconfig import diagnose, exec_command, in_cluster, source
 
 
 class Login:
@@ -67,7 +67,7 @@ class Login:
             if info.token:  # of a file that ends in a line end
                 info = dataclasses.replace(info, token=info.token.strip())
             return info
-        raise ConfigurationError(f"the login failed: {'; '.join(errors)}")
+        raise ConfigurationError(f"the login with {source()} failed: {'; '.join(dict.fromkeys(errors))}")
 
     def renew(self, info: kopf.ConnectionInfo) -> None:
         """Kopf has logged in, for the first time or again: clients handed out from now on use this."""
@@ -138,9 +138,7 @@ class Login:
 
     def _require_locked(self) -> kopf.ConnectionInfo:
         if self._info is None:
-            raise RuntimeError(
-                "no client yet: Kopf has not logged in; clients are for handlers and reconcile functions"
-            )
+            raise NotLoggedIn("no client yet: Kopf has not logged in; clients are for handlers and reconcile functions")
         return self._info
 
     def _configuration_locked(self, info: kopf.ConnectionInfo) -> kubernetes_client.Configuration:

@@ -47,14 +47,14 @@ class Manager:
         """
         self._runtime = Runtime.of(registry if registry is not None else kopf.get_default_registry())
         if bind is not None:
-            parse_address(bind)
-            self._runtime.bind = bind
+            parse_address(str(bind))
+            self._runtime.bind = str(bind)
         if grace is not None:
-            if not grace >= 0:
+            if not _is_time(grace):
                 raise ConfigurationError(f"Manager(grace={grace!r}): expected seconds, 0 or more")
             self._runtime.grace = grace
         if api_server_timeout is not None:
-            if not api_server_timeout >= 0:
+            if not _is_time(api_server_timeout):
                 raise ConfigurationError(
                     f"Manager(api_server_timeout={api_server_timeout!r}): expected seconds, 0 or more"
                 )
@@ -138,3 +138,8 @@ class Manager:
         :raises RuntimeError: before Kopf has logged in.
         """
         return self._runtime.login.pykube()
+
+
+def _is_time(seconds: object) -> bool:
+    """A number of seconds, 0 or more; what comes from the environment is a text and none."""
+    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds >= 0

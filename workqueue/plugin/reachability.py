@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Any
 
+import kopf
 import requests
 from urllib3 import exceptions as urllib3_errors
 
@@ -70,6 +71,26 @@ def explain(error: requests.RequestException, *, server: str, source: str, token
     ):
         return no_api_server(server, f"it answers {str(garbage).strip()[:40]!r}", source)
     return not_reachable(server, _why(causes), source)
+
+
+def check_certificates(info: kopf.ConnectionInfo, source: str) -> None:
+    """Find certificates and keys that are damaged, missing, or do not fit each other.
+
+    :param info: of the login.
+    :param source: where it comes from.
+    :raises ConfigurationError: if Kopf could not connect with them.
+    """
+    if not info.server.startswith("https:"):
+        return
+    try:
+        info.as_ssl_context()
+    except (OSError, ValueError) as error:  # an SSLError is an OSError, what base64 raises a ValueError
+        why = (
+            (getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)).lower().replace("_", " ")
+        )
+        raise ConfigurationError(
+            f"the certificates or the key of {source} cannot be used ({_one_line(why)}): get a fresh copy"
+        ) from None
 
 
 def no_url(server: str, source: str) -> ConfigurationError:

@@ -28,7 +28,7 @@ from workqueue.plugin.endurance import Endurance
 from workqueue.plugin.entrance import Entrance, patience
 from workqueue.plugin.handlers_lane import HandlersLane
 from workqueue.plugin.impatience import end_at_next_signal
-from workqueue.plugin.internals import guard_watches, on_stop, stop_operator
+from workqueue.plugin.internals import guard_requests, on_stop, stop_operator
 from workqueue.plugin.login import Login
 from workqueue.plugin.noise import PREFIX, HandlerNoise, leave_finalizers_alone
 from workqueue.plugin.probes import serve
@@ -102,7 +102,7 @@ class Runtime:
         cache_sync_timeout: float,
     ) -> ResourceInformer:
         """See :meth:`workqueue.Manager.informer`."""
-        if not cache_sync_timeout > 0:
+        if not isinstance(cache_sync_timeout, int | float) or not cache_sync_timeout > 0:
             raise ConfigurationError(
                 f"informer({str(spec)!r}): cache_sync_timeout={cache_sync_timeout!r}, expected > 0"
             )
@@ -142,6 +142,12 @@ class Runtime:
         max_retries: int | None,
     ) -> ManagedController:
         """See :meth:`workqueue.Manager.controller`."""
+        if rate_limiter is not None and not all(
+            callable(getattr(rate_limiter, verb, None)) for verb in ("when", "forget", "num_requeues")
+        ):
+            raise ConfigurationError(
+                f"controller {name!r}: rate_limiter={rate_limiter!r}, expected one of workqueue.queues, or its like"
+            )
         if name in self._controllers:
             raise ConfigurationError(
                 f"there is a controller {name!r} already: give one of them another name (a file that is loaded twice "
@@ -186,9 +192,7 @@ class Runtime:
         leave_finalizers_alone(settings, self._registry)
         scope = Scope.of_run(settings, self.namespaces)
         endurance = Endurance(self.clock)
-        if not guard_watches(
-            settings, lambda begin, resource, name: endurance.watch(begin, resource=resource, namespace=name)
-        ):
+        if not guard_requests(settings, endurance):
             logger.warning("this version of Kopf ends the operator when the API server errs for a minute")
         self._entrance = Entrance(
             self.login,
