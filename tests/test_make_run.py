@@ -144,7 +144,7 @@ def test_a_kubeconfig_that_leads_nowhere_is_one_line(tmp_path: Path) -> None:
     path.write_text("contexts: [")
     done = run("current", "echo", "ran", KUBECONFIG=str(path))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"error: kubeconfig {path} is not YAML: ")
+    assert done.stderr.startswith(f"error: kubeconfig {path} is not YAML (")
     assert done.stderr.count("\n") == 1
 
 

@@ -27,7 +27,7 @@ def assert_free(port):
 @pytest.mark.parametrize(
     ("odd", "said"),
     [
-        ("RuntimeError", "error: the login failed: odd; odd"),
+        ("RuntimeError", "error: the login with kubeconfig {kubeconfig} (context in-process) failed: odd"),
         ("SystemExit", "error: the login failed: RuntimeError(\"SystemExit('odd')\")"),
     ],
 )
@@ -36,7 +36,7 @@ def test_a_login_that_raises_what_nobody_expects_ends_with_one_line(server, kube
         "-A", path=f"{FILES}/odd_login.py", kubeconfig=kubeconfig, log=tmp_path / "log", ready=False, ODD=odd
     ) as operator:
         assert operator.process.wait(60) == 1
-    assert error_line(operator.output()) == said
+    assert error_line(operator.output()) == said.format(kubeconfig=kubeconfig)
     assert "Traceback" not in operator.output()
     assert_free(operator.port)
 

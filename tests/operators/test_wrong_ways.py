@@ -4,6 +4,9 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from string import Template
 
 import pytest
@@ -60,18 +63,29 @@ def test_a_mistake_in_a_file_is_answered_by_one_line_when_kopf_loads_it(way: Way
     assert server.requests == ()
 
 
-@pytest.mark.parametrize("way", RUNS, ids=lambda way: way.name)
-def test_a_wrong_way_in_is_answered_by_one_line(way: Way, server, tmp_path):
-    with listener(way.answer) as port:
+@dataclass(frozen=True)
+class Outcome:
+    """How a wrong way ended."""
+
+    status: int
+    output: str
+    expected: str
+    #: The API server was asked to change something.
+    wrote: bool
+
+
+def go(way: Way, folder: Path) -> Outcome:
+    """Go a wrong way to its end, with an API server of its own."""
+    with ApiServer() as server, listener(way.answer) as port:
         url = f"http://127.0.0.1:{port}" if way.answer is not None and way.kubeconfig else server.url
         words = {"url": url, "tls": url.replace("http:", "https:"), "address": f"127.0.0.1:{port}"}
-        path = tmp_path / "kubeconfig"  # the server's own is there
-        if way.kubeconfig is not None:
-            path.unlink()
-        if way.kubeconfig:
+        path = folder / "kubeconfig"
+        if way.kubeconfig is None:
+            server.write_kubeconfig(path)
+        elif way.kubeconfig:
             path.write_text(Template(way.kubeconfig).substitute(server=words["url"], tls=words["tls"]))
         context = "in-process" if way.kubeconfig is None else "here"
-        file = tmp_path / "my_operator.py"
+        file = folder / "my_operator.py"
         file.write_text(HEAD + (way.body or ""))
         way.prepare(server)
         environment = {name: text.format(**words) for name, text in way.environment.items()}
@@ -79,16 +93,31 @@ def test_a_wrong_way_in_is_answered_by_one_line(way: Way, server, tmp_path):
             *way.args,
             path=PODS if way.body is None else str(file),
             kubeconfig=path,
-            log=tmp_path / "log",
+            log=folder / "log",
             ready=False,
             **environment,
         ) as operator:
-            assert operator.process.wait(LIMIT) == 1
-    output = operator.output()
-    assert_one_line(output, way.line.format(kubeconfig=path, context=context, **words))
-    assert way.tells_more == ("ERROR" in output)
-    if way.body is None:
-        assert not any(request.writes for request in server.requests)
+            status = operator.process.wait(LIMIT)
+        wrote = any(request.writes for request in server.requests)
+    return Outcome(status, operator.output(), way.line.format(kubeconfig=path, context=context, **words), wrote)
+
+
+@pytest.fixture(scope="module")
+def outcomes(request, tmp_path_factory):
+    """How the ways that were chosen ended, by name: several at a time, since each is mostly a start of Python."""
+    tests = [item for item in request.session.items if item.originalname == test_a_wrong_way_in.__name__]
+    ways = [item.callspec.params["way"] for item in tests]
+    with ThreadPoolExecutor(4) as pool:
+        return {way.name: pool.submit(go, way, tmp_path_factory.mktemp("way")) for way in ways}
+
+
+@pytest.mark.parametrize("way", RUNS, ids=lambda way: way.name)
+def test_a_wrong_way_in(way: Way, outcomes):
+    outcome = outcomes[way.name].result()
+    assert outcome.status == 1
+    assert_one_line(outcome.output, outcome.expected)
+    assert way.tells_more == ("ERROR" in outcome.output)
+    assert not outcome.wrote
 
 
 def test_an_api_server_that_is_not_up_yet_is_waited_for_where_that_was_asked(tmp_path):

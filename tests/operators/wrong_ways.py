@@ -98,6 +98,13 @@ API_SERVER = (
         f"correct the server of {_SOURCE}",
     ),
     Way(
+        name="it leads elsewhere",
+        answer=b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        kubeconfig=KUBECONFIG,
+        line="what answers at {url} is no Kubernetes API server (it answers 302 Found): "
+        f"correct the server of {_SOURCE}",
+    ),
+    Way(
         name="a web server that is content with everything",
         answer=b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\n<hi>",
         kubeconfig=KUBECONFIG,
@@ -204,6 +211,11 @@ RIGHTS = (
         line="namespace prodd does not exist: correct -n, or create what is missing",
     ),
     Way(
+        name="an empty namespace",
+        args=("-n", ""),
+        line="-n '': the name of the namespace is empty; for all namespaces it is -A",
+    ),
+    Way(
         name="no such namespaces",
         args=("-n", "prodd", "-n", "testt"),
         line="namespaces prodd, testt do not exist: correct -n, or create what is missing",
@@ -245,7 +257,8 @@ KUBECONFIGS = (
     Way(
         name="no server",
         kubeconfig=HERE.replace('"http://127.0.0.1:1"', "null"),
-        line="kubeconfig {kubeconfig}: the server of cluster 'c' is None, expected a URL such as https://host:6443",
+        line="kubeconfig {kubeconfig}: cluster 'c' has no server, or one with a user name in it: "
+        "expected a URL such as https://host:6443",
     ),
     Way(
         name="no such file of a certificate authority",
@@ -379,6 +392,11 @@ FILES = (
         name="a resync that is a text",
         body="manager.informer('nodes', resync='60')\n",
         line="resync='60': expected at least 1 second, or 0 for none ({file}:5)",
+    ),
+    Way(
+        name="namespaces that are a text",
+        body="Manager(namespaces='blue')\n",
+        line="Manager(namespaces='blue'): expected a list of names ({file}:5)",
     ),
     Way(
         name="a grace that is a text",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import weakref
 
 import aiohttp
 import pytest
@@ -10,7 +11,7 @@ from kopf._cogs.clients.errors import APIForbiddenError, APIServerError
 from kopf._cogs.clients.watching import WatchingError
 
 from workqueue.plugin import endurance
-from workqueue.plugin.endurance import GOOD, Endurance
+from workqueue.plugin.endurance import GOOD, SHORT, Endurance
 from workqueue.testing import FakeClock
 
 
@@ -69,7 +70,9 @@ class Attempts:
         try:
             for event in self.events:
                 yield event
-            if isinstance(self.end, asyncio.Event):
+            if isinstance(self.end, FakeClock):
+                self.end.step(SHORT)
+            elif isinstance(self.end, asyncio.Event):
                 await self.end.wait()
             elif self.end is not None:
                 raise self.end
@@ -97,8 +100,8 @@ def said(caplog):
 # What the watch gives.
 
 
-def test_events_pass_through_and_an_end_is_an_end(keeper, pauses, caplog):
-    attempt = Attempts("a", "b", "c")
+def test_events_pass_through_and_an_end_is_an_end(keeper, clock, pauses, caplog):
+    attempt = Attempts("a", "b", "c", end=clock)
     assert watch(keeper, attempt) == ["a", "b", "c"]
     assert (len(attempt.begun), attempt.closed) == (1, 1)
     assert pauses.made == []
@@ -196,9 +199,87 @@ def test_the_pause_itself_is_no_good_while(keeper, pauses, clock):
     assert pauses.made[5:] == [30, 30, 30, 30]
 
 
-def test_a_watch_that_ends_normally_is_not_a_failure(keeper, pauses):
+def test_a_watch_that_ends_at_once_is_paced_like_one_that_fails(keeper, pauses, caplog):
+    """Such as 410 after 410, each with a whole list."""
+    for _ in range(3):
+        watch(keeper, Attempts("a"))
+    assert pauses.made == [1, 2, 4]
+    assert said(caplog)[0] == "the watch of pods failed, next try in 1 s: it ended at once"
+
+
+def test_a_request_that_brings_nothing_and_ends_at_once_is_paced(keeper, clock, pauses):
+    """Kopf makes thousands of them in a second."""
+
+    def pace(*events, end=None):
+        async def run():
+            return [event async for event in keeper.pace(Attempts(*events, end=end), resource="pods", namespace=None)]
+
+        return asyncio.run(run())
+
+    assert [pace(), pace(), pace("a"), pace("a", end=clock), pace(end=clock)] == [[], [], ["a"], ["a"], []]
+    assert pauses.made == [1, 2]
+    with pytest.raises(OSError, match="away"):
+        pace(end=OSError("away"))
+
+
+def test_nothing_of_a_watch_that_failed_is_alive_during_the_pause(keeper, pauses, monkeypatch):
+    """Its frames hold a timer of Kopf's that would cancel the task: the watch would be gone, and nobody would know."""
+
+    class Frame:
+        pass
+
+    frames = []
+
+    async def attempt():
+        held = Frame()
+        frames.append(weakref.ref(held))
+        yield "a"
+        raise OSError("away")
+
+    alive = []
+    sleep = pauses.sleep
+
+    async def look(seconds):
+        alive.append(frames[-1]())
+        await sleep(seconds)
+
+    monkeypatch.setattr(pauses, "sleep", look, raising=False)
+    assert watch(keeper, attempt) == ["a"]
+
+    async def persist():
+        async def fail_once():
+            held = Frame()
+            frames.append(weakref.ref(held))
+            if len(frames) < 3:
+                raise OSError("away")
+            return "well"
+
+        return await keeper.persist(fail_once, what="discovery")
+
+    assert asyncio.run(persist()) == "well"
+    assert alive == [None, None]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"type": "MODIFIED", "object": {"kind": "Pod"}},
+        {"type": None, "object": {"spec": {}}},
+        {"type": "ADDED", "object": None},
+        {"type": "ADDED"},
+        {"type": "ADDED", "object": {"metadata": {"name": "a", "uid": ["x"]}}},
+    ],
+)
+def test_an_event_that_kopf_would_die_of_is_ignored_with_a_line(keeper, clock, odd, caplog):
+    good = {"type": "ADDED", "object": {"metadata": {"name": "b"}}}
+    error = {"type": "ERROR", "object": {"code": 410}}
+    assert watch(keeper, Attempts(odd, good, error, end=clock)) == [good, error]
+    assert said(caplog)[0].startswith("the watch of pods: an event without an object was ignored: {'type': ")
+
+
+def test_a_watch_that_lasts_is_not_a_failure(keeper, clock, pauses):
     fail(keeper)
-    watch(keeper, Attempts("a"))
+    watch(keeper, Attempts("a", end=clock))
     fail(keeper)
     assert pauses.made == [1, 2]
 

@@ -1,128 +1,125 @@
-"""From the stop on, the next signal ends the process, whatever else the process does with signals."""
+"""From the first signal on, the next one ends the process; the first reaches Kopf, and others' handlers stay."""
 
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from tests.plugin.conftest import PATIENCE
-from workqueue.plugin import impatience
+from workqueue.plugin.impatience import Impatience
 
-#: What each child begins with. The module needs nothing of its room, so the child does without Kopf's second.
 HEAD = """
-import asyncio, importlib.util, os, signal, sys, threading, time
+import asyncio, os, signal, sys, time
+from workqueue.plugin.impatience import Impatience
 
-spec = importlib.util.spec_from_file_location("impatience", sys.argv[1])
-impatience = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(impatience)
-number = signal.Signals(int(sys.argv[2]))
-handled = []
+number = signal.Signals(int(sys.argv[1]))
+others = {signal.SIGTERM, signal.SIGINT} - {number}
+impatience = Impatience()
 
 
-def handle(*args):
-    handled.append(args)
+def tell(text):
+    os.write(1, text.encode())
 
-"""
-#: A loop that minds signals as Kopf's does.
-LOOP = """
+
 async def main():
     loop = asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, handle)
-    STOP
-    os.write(1, b"ready")
-    BLOCK
-
-asyncio.run(main())
+    came = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):  # as Kopf does
+        loop.add_signal_handler(each, lambda each=each: (tell("came "), came.set()))
 """
 
 
-@pytest.fixture
-def child():
-    """``child(script, number)`` is a process that runs the script, with its output to read."""
-    started = []
-
-    def start(script, number):
-        command = [sys.executable, "-c", HEAD + script, impatience.__file__, str(int(number))]
-        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate(timeout=PATIENCE)
+def run(script, number):
+    """The status and what was told."""
+    body = "".join(f"    {line}\n" for line in script.strip().splitlines())
+    done = subprocess.run(
+        [sys.executable, "-c", f"{HEAD}{body}asyncio.run(main())\n", str(int(number))],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout
 
 
-def ends_by(process, number):
-    """Send a signal and see the process end by it, and by nothing else."""
-    assert process.stdout.read(5) == b"ready", process.stderr.read()
-    process.send_signal(number)
-    output, errors = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, output, errors) == (-number, b"", b"")
+both = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_after_the_stop_ends_the_process_even_if_its_loop_is_blocked(child, number):
-    """No Python code of the loop runs any more."""
-    script = LOOP.replace("STOP", "impatience.end_at_next_signal()").replace("BLOCK", "time.sleep(60)")
-    ends_by(child(script, number), number)
+@both
+def test_the_first_reaches_kopf_and_the_second_ends_the_process(number):
+    script = (
+        "impatience.arm(); os.kill(os.getpid(), number); await came.wait(); os.kill(os.getpid(), number); tell('no')"
+    )
+    assert run(script, number) == (-number, "came ")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_before_the_stop_the_loop_minds_its_signals(child, number):
-    """Else the test above would prove nothing."""
-    wait = "while not handled: await asyncio.sleep(0.01)\n    os._exit(0)"
-    process = child(LOOP.replace("STOP", "").replace("BLOCK", wait), number)
-    assert process.stdout.read(5) == b"ready"
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, errors) == (0, b"")
+@both
+def test_the_second_may_be_the_other_one(number):
+    script = (
+        "impatience.arm(); os.kill(os.getpid(), number); await came.wait(); os.kill(os.getpid(), *others); tell('no')"
+    )
+    (other,) = {signal.SIGTERM, signal.SIGINT} - {number}
+    assert run(script, number) == (-other, "came ")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("before", ["handle", "signal.SIG_IGN", "signal.default_int_handler"])
-def test_whatever_a_signal_did_before_it_ends_the_process_now(child, number, before):
-    script = f"""
-signal.signal(number, {before})
-impatience.end_at_next_signal()
-os.write(1, b"ready")
-time.sleep(60)
-"""
-    ends_by(child(script, number), number)
+@both
+def test_it_holds_while_a_handler_blocks_the_loop(number):
+    script = (
+        "impatience.arm(); os.kill(os.getpid(), number); time.sleep(0); os.kill(os.getpid(), number); time.sleep(60)"
+    )
+    assert run(script, number) == (-number, "")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_in_another_thread_than_the_main_one_it_does_nothing(child, number):
-    """An operator of KopfRunner's is in one: the process, a test, is not its own."""
+@both
+def test_without_it_the_second_is_one_more_for_kopf(number):
+    """So the tests above can fail."""
+    script = (
+        "os.kill(os.getpid(), number); await came.wait(); came.clear(); os.kill(os.getpid(), number); await came.wait()"
+    )
+    assert run(script, number) == (0, "came came ")
+
+
+@both
+def test_a_handler_that_the_user_sets_later_stays_the_users(number):
     script = """
-signal.signal(number, handle)
-failures = []
-
-def stop():
-    try:
-        impatience.end_at_next_signal()
-    except BaseException as error:
-        failures.append(error)
-
-thread = threading.Thread(target=stop)
-thread.start()
-thread.join()
-os.kill(os.getpid(), number)
-print(len(handled), failures, signal.getsignal(number) is handle)
+impatience.arm()
+loop.add_signal_handler(number, lambda: (tell("user's "), came.set()))
+os.kill(os.getpid(), number); await came.wait(); came.clear()
+os.kill(os.getpid(), number); await came.wait(); came.clear()
+os.kill(os.getpid(), *others); await came.wait(); came.clear()
+os.kill(os.getpid(), number); await came.wait()
 """
-    process = child(script, number)
-    output, errors = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, output.strip(), errors) == (0, b"1 [] True", b"")
+    assert run(script, number) == (0, "user's user's came user's ")
 
 
-def test_other_signals_stay_as_they_are(child):
+@both
+def test_a_handler_of_the_users_from_before_is_left_alone(number):
     script = """
-others = {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT}
-for each in others:
-    signal.signal(each, handle)
-impatience.end_at_next_signal()
-print({each for each in others if signal.getsignal(each) is handle} == others)
+loop.remove_signal_handler(number)
+signal.signal(number, lambda *_: tell("user's "))
+impatience.arm()
+os.kill(os.getpid(), number); time.sleep(0); os.kill(os.getpid(), number); time.sleep(0)
 """
-    output, errors = child(script, signal.SIGTERM).communicate(timeout=PATIENCE)
-    assert (output.strip(), errors) == (b"True", b"")
+    assert run(script, number) == (0, "user's user's ")
+
+
+@both
+def test_after_an_end_without_a_signal_all_is_as_before(number):
+    script = """
+impatience.arm()
+impatience.disarm()
+for _ in range(2):
+    os.kill(os.getpid(), number); await came.wait(); came.clear()
+"""
+    assert run(script, number) == (0, "came came ")
+
+
+def test_in_another_thread_than_the_main_one_it_does_nothing():
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    thread = threading.Thread(target=Impatience().arm)
+    thread.start()
+    thread.join(PATIENCE)
+    assert {each: signal.getsignal(each) for each in before} == before

@@ -86,19 +86,19 @@ def test_a_good_one_is_fine(use):
         (changed(contexts=None), "{path} has no context 'x', its current-context; there are: none"),
         (changed(contexts=[]), "{path} has no context 'x', its current-context; there are: none"),
         (changed(contexts=0), "{path} has no context 'x', its current-context; there are: none"),
-        (changed(contexts=5), "{path}: contexts is 5, expected a list"),
-        (changed(contexts="x"), "{path}: contexts is 'x', expected a list"),
-        (changed(clusters={"c": {}}), "{path}: clusters is {{'c': {{}}}}, expected a list"),
-        (changed(users=True), "{path}: users is True, expected a list"),
+        (changed(contexts=5), "{path}: contexts is a int, expected a list"),
+        (changed(contexts="x"), "{path}: contexts is a str, expected a list"),
+        (changed(clusters={"c": {}}), "{path}: clusters is a dict, expected a list"),
+        (changed(users=True), "{path}: users is a bool, expected a list"),
         (changed(contexts=[{}]), "{path} has a context without a name"),
         (changed(contexts=[None]), "{path} has a context without a name"),
         (changed(contexts=["x"]), "{path} has a context without a name"),
         (changed(clusters=[{"name": ["c"]}]), "{path} has a cluster without a name"),
         (changed(users=[{"name": None}]), "{path} has a user without a name"),
         (changed(users=[{"name": 5}]), "{path} has a user without a name"),
-        (changed(contexts=[{"name": "x", "context": "c"}]), "{path}: context 'x' is 'c', expected fields"),
-        (changed(clusters=[{"name": "c", "cluster": [1]}]), "{path}: cluster 'c' is [1], expected fields"),
-        (changed(users=[{"name": "u", "user": 5}]), "{path}: user 'u' is 5, expected fields"),
+        (changed(contexts=[{"name": "x", "context": "c"}]), "{path}: context 'x' is a str, expected fields"),
+        (changed(clusters=[{"name": "c", "cluster": [1]}]), "{path}: cluster 'c' is a list, expected fields"),
+        (changed(users=[{"name": "u", "user": 5}]), "{path}: user 'u' is a int, expected fields"),
         (without("context"), "{path} has no cluster '', which its context 'x' wants"),
         (changed(clusters=None), "{path} has no cluster 'c', which its context 'x' wants"),
         (changed(users=[]), "{path} has no user 'u', which its context 'x' wants"),
@@ -157,7 +157,9 @@ def test_items_without_a_body_and_contexts_without_a_user_are_fine(use, content)
 
 def test_a_cluster_needs_a_server(use):
     use(without("cluster"))
-    assert diagnose().endswith(": the server of cluster 'c' is None, expected a URL such as https://host:6443")
+    assert diagnose().endswith(
+        ": cluster 'c' has no server, or one with a user name in it: expected a URL such as https://host:6443"
+    )
 
 
 @pytest.mark.parametrize(
@@ -294,7 +296,7 @@ def test_of_several_files_all_are_named_if_none_is_there_or_what_is_wanted_is_in
 
 def test_of_several_files_the_one_that_is_wrong_is_named(use):
     _, second = use(GOOD, {"users": 5})
-    assert diagnose() == f"kubeconfig {second}: users is 5, expected a list"
+    assert diagnose() == f"kubeconfig {second}: users is a int, expected a list"
 
 
 # In a pod.

@@ -540,3 +540,36 @@ def test_a_token_file_that_ends_in_a_line_end_is_a_good_one(log_in, tmp_path):
     (tmp_path / "token").write_text("sesame\n")
     path = kubeconfig_with(tmp_path / "kubeconfig", f"{{tokenFile: {tmp_path / 'token'}}}")
     assert log_in(path).token == "sesame"
+
+
+def test_a_redirect_is_not_followed_and_its_target_sees_no_token(login, recorder):
+    class Redirecting(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(302)
+            self.send_header("Location", f"{recorder.url}/version")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args):
+            """Keep quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        client = login.client_for(kopf.ConnectionInfo(server=url, token="sesame"))
+        with pytest.raises(requests.TooManyRedirects):
+            client.get(version="", base="/version", url="")
+        client.session.close()
+        server.shutdown()
+        thread.join(PATIENCE)
+    assert recorder.seen == []
+
+
+def test_the_proxy_of_a_kubeconfig_is_not_forgotten(log_in, tmp_path):
+    path = kubeconfig_with(tmp_path / "kubeconfig", "{token: good}")
+    text = path.read_text().replace(
+        '{server: "https://one.test:6443"}', '{server: "https://one.test", proxy-url: "http://p:3"}'
+    )
+    path.write_text(text)
+    assert log_in(path).proxy_url == "http://p:3"

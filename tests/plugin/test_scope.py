@@ -21,14 +21,14 @@ def settings(*, clusterwide):
     return made
 
 
-def run_by_kopf(*arguments):
+def run_by_kopf(*arguments, given=None):
     """What the scope is inside of a command with Kopf's options."""
     found = []
 
     @click.command()
     @click.option("-n", "--namespace", "namespaces", multiple=True)
     def run(namespaces):
-        found.append(Scope.of_run(settings(clusterwide=False)))
+        found.append(Scope.of_run(settings(clusterwide=False), given))
 
     run.main(list(arguments), standalone_mode=False)
     return found[0]
@@ -51,9 +51,17 @@ def test_the_environment_of_old_adds_a_namespace(monkeypatch):
     assert Scope.of_run(settings(clusterwide=False)) == Scope(("legacy",))
 
 
-def test_what_the_manager_was_told_goes_first(monkeypatch):
+def test_what_the_manager_was_told_counts_where_kopf_was_told_nothing(monkeypatch):
     monkeypatch.setenv("KOPF_RUN_NAMESPACE", "legacy")
-    assert Scope.of_run(settings(clusterwide=True), ["a", "b"]) == Scope(("a", "b"))
+    assert Scope.of_run(settings(clusterwide=False), ["a", "b"]) == Scope(("a", "b"))
+    assert Scope.of_run(settings(clusterwide=True), ["a", "b"]) == Scope(()), "Kopf serves all"
+    assert run_by_kopf("-n", "default", given=["a"]) == Scope(("default", "legacy"))
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_refused(name):
+    with pytest.raises(ConfigurationError, match="the name of the namespace is empty"):
+        run_by_kopf("-n", "default", "-n", name)
 
 
 def test_not_started_by_kopf_run_somebody_must_say_it():

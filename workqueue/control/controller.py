@@ -28,6 +28,8 @@ logger = logging.getLogger("workqueue.control")
 
 #: Seconds until a worker whose own loop failed goes on: client-go's wait.UntilWithContext(…, time.Second).
 RESTART_PAUSE = 1.0
+#: What is left of the longest run with each run after it: a single outlier is forgotten after some dozens.
+FORGETTING = 0.95
 #: Seconds that the workers, all together, are waited for once the drain is over.
 JOIN_TIMEOUT = 0.5
 
@@ -112,9 +114,9 @@ class Controller:
         self._threads: list[threading.Thread] = []
         #: Workers take no further key. Set once; workers read it without the lock, a key too late at most.
         self._stopped = False
-        #: When a stop's grace is over; None before a stop. Set once; workers read it without the lock.
+        #: When the grace of a stop is over, the earliest of several; None before. Workers read it without the lock.
         self._deadline: float | None = None
-        #: Seconds that the longest run took so far.
+        #: Seconds that the longest of the latest runs took: what is long ago counts less with each run.
         self._longest = 0.0
         #: Workers that have gone home.
         self._home = 0
@@ -148,12 +150,14 @@ class Controller:
     def stop(self, grace: float) -> bool:
         """Accept no more keys, let the workers finish what is queued, then send them home.
 
-        No key is begun that, going by the longest run so far, would not be finished within the grace.
+        No key is begun that, going by the longest of the latest runs, would not be finished within the grace.
 
         :param grace: seconds; when they are over workers still finish the key they hold, and take no other.
         :return: True if everything queued was handled in time.
         """
-        self._deadline = self._clock.now() + grace
+        with self._lock:
+            deadline = self._clock.now() + grace
+            self._deadline = deadline if self._deadline is None else min(deadline, self._deadline)
         drains = any(thread.is_alive() for thread in self._threads)  # else there is nobody to wait for
         drained = self.queue.shut_down_with_drain(timeout=grace if drains else 0)
         with self._stop_changed:
@@ -254,7 +258,7 @@ class Controller:
         finally:
             with self._lock:
                 self._counts.active -= 1
-                self._longest = max(self._longest, self._clock.now() - began)
+                self._longest = max(self._longest * FORGETTING, self._clock.now() - began)
 
     def _finished(self, key: ObjectKey, result: Result) -> None:
         match result.outcome:

@@ -8,10 +8,11 @@ each of these is one line in the log, a pause, and another try, for as long as i
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from workqueue.base.clock import Clock
+from workqueue.base.text import one_line
 
 logger = logging.getLogger("workqueue.plugin")
 
@@ -19,6 +20,8 @@ logger = logging.getLogger("workqueue.plugin")
 FIRST_PAUSE = 1.0
 #: The longest pause, in seconds.
 MAXIMUM_PAUSE = 30.0
+#: A watch that ends by itself in less than so many seconds did not work.
+SHORT = 1.0
 #: A watch that held for so many seconds has recovered: pauses begin anew.
 GOOD = 60.0
 
@@ -55,12 +58,41 @@ class Endurance:
         if resource in self._left_out:
             await asyncio.Event().wait()  # Kopf cancels this while it stops
         name = f"{resource} in {namespace}" if namespace else resource
+        began = self._clock.now()
+        why = "it ended at once"
         try:
             async with contextlib.aclosing(attempt()) as events:
                 async for event in events:
-                    yield event
+                    if _is_odd(event):
+                        logger.warning(
+                            "the watch of %s: an event without an object was ignored: %s", name, one_line(event)
+                        )
+                    else:
+                        yield event
         except Exception as error:  # whatever the server made of its answer: the next one may be better
-            await self._breathe(f"the watch of {name}", error)
+            why = _told(error)
+        else:
+            if self._clock.now() - began >= SHORT:
+                return
+        # Not inside of "except": what holds the error holds Kopf's own frames, with timers that would end this task.
+        await self._breathe(f"the watch of {name}", why)
+
+    async def pace(self, attempt: Callable[[], Watch], *, resource: str, namespace: str | None) -> Watch:
+        """One request of a watch; Kopf makes the next as soon as this one ends, however soon that is.
+
+        :param attempt: makes Kopf's own.
+        :param resource: what is watched: plural and group.
+        :param namespace: where; None is everywhere.
+        """
+        began = self._clock.now()
+        empty = True
+        async with contextlib.aclosing(attempt()) as events:
+            async for event in events:
+                empty = False
+                yield event
+        if empty and self._clock.now() - began < SHORT:
+            where = f" in {namespace}" if namespace else ""
+            await self._breathe(f"a request to watch {resource}{where}", "it ended at once")
 
     async def persist(self, attempt: Callable[[], Awaitable[T]], *, what: str) -> T:
         """Try until it works: Kopf cannot go on without it.
@@ -73,11 +105,12 @@ class Endurance:
             try:
                 return await attempt()
             except Exception as error:
-                await self._breathe(what, error)
+                why = _told(error)
+            await self._breathe(what, why)
 
-    async def _breathe(self, what: str, error: Exception) -> None:
+    async def _breathe(self, what: str, why: str) -> None:
         pause = self._pause(what)
-        logger.warning("%s failed, next try in %g s: %s", what, pause, _one_line(error))
+        logger.warning("%s failed, next try in %g s: %s", what, pause, why)
         await asyncio.sleep(pause)
 
     def _pause(self, name: str) -> float:
@@ -89,7 +122,16 @@ class Endurance:
         return pause
 
 
-def _one_line(error: Exception) -> str:
+def _told(error: Exception) -> str:
     """What an error says. Kopf's carry the server's sentence and then the whole answer."""
     told = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
-    return " ".join(told.split()) or type(error).__name__
+    return one_line(told) or type(error).__name__
+
+
+def _is_odd(event: Any) -> bool:
+    """Whether Kopf would die of an event: it takes the metadata and the uid of an object for granted."""
+    if not isinstance(event, Mapping) or event.get("type") in ("ERROR", "BOOKMARK"):
+        return False
+    body = event.get("object")
+    metadata = body.get("metadata") if isinstance(body, Mapping) else None
+    return not isinstance(metadata, Mapping) or not isinstance(metadata.get("uid", ""), str)

@@ -21,6 +21,7 @@ import kopf
 
 from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError
+from workqueue.base.text import one_line
 from workqueue.plugin import kubeconfig
 from workqueue.plugin.endurance import Endurance
 from workqueue.plugin.login import Login
@@ -150,10 +151,9 @@ class Entrance:
                 client.session.close()
 
         looking = in_thread(look, name="workqueue-preflight")
-        answers = -1
         try:
-            while preflight.answers > answers:  # a slow server with many namespaces gets its time
-                answers = preflight.answers
+            answers = -1
+            while answers < (answers := preflight.answers):  # a slow server with many namespaces gets its time
                 done, _ = await asyncio.wait([looking], timeout=LIMIT)
                 if done:
                     return looking.result()
@@ -190,7 +190,7 @@ class Entrance:
             try:
                 info = await self._log_in_once(**kwargs)
             except Exception as error:  # a plugin that fails, a file that is being written
-                logger.warning("the login failed and will be tried again: %s", " ".join(str(error).split()))
+                logger.warning("the login failed and will be tried again: %s", one_line(error))
                 continue
             self._logged_in_at = self._clock.now()
             self._login.renew(info)

@@ -1,21 +1,49 @@
-"""From the moment an operator stops, another SIGTERM or Ctrl-C ends the process at once.
+"""From the first SIGTERM or Ctrl-C on, another one ends the process at once.
 
 controller-runtime's programs do the same (pkg/manager/signals). Kopf ignores all further signals and
 logs a traceback for each.
 """
 
+import asyncio
 import signal
 import threading
+from types import FrameType
+from typing import Any
 
 _NUMBERS = (signal.SIGTERM, signal.SIGINT)
 
 
-def end_at_next_signal() -> None:
-    """Give the signals back to the system, whose answer to them is the end of the process.
+class Impatience:
+    """Gives the signals back to the system when the first has come; its answer to them is the end of the process.
 
-    It holds even if the loop is blocked, since no Python runs then. Where Kopf does not mind signals, in another
-    thread than the main one, neither does this.
+    It holds even if a handler blocks the loop. The first signal reaches Kopf as before, through asyncio's wakeup
+    descriptor, whatever Python's handler does. Handlers that are not asyncio's own are the user's, and stay.
     """
-    if threading.current_thread() is threading.main_thread():
+
+    def __init__(self) -> None:
+        self._before: dict[signal.Signals, Any] = {}
+
+    def arm(self) -> None:
+        """Begin; call it when Kopf minds the signals. In another thread than the main one neither of us does."""
+        if self._before or threading.current_thread() is not threading.main_thread():
+            return
         for number in _NUMBERS:
+            before = signal.getsignal(number)
+            if getattr(before, "__module__", "").partition(".")[0] == asyncio.__name__:
+                self._before[number] = before
+                signal.signal(number, self._on_signal)
+                signal.siginterrupt(number, False)  # noqa: FBT003 - as asyncio does
+
+    def disarm(self) -> None:
+        """The operator has ended; where no signal came, signals are again what they were."""
+        for number in self._ours():
+            signal.signal(number, self._before[number])
+        self._before.clear()
+
+    def _ours(self) -> list[signal.Signals]:
+        """Those for which nobody has chosen another handler since."""
+        return [number for number in self._before if signal.getsignal(number) == self._on_signal]
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        for number in self._ours():
             signal.signal(number, signal.SIG_DFL)

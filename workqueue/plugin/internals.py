@@ -20,6 +20,9 @@ class Guard(Protocol):
     def watch(self, attempt: Callable[[], Events], *, resource: str, namespace: str | None) -> Events:
         """One watch of Kopf's: yields what Kopf shall see."""
 
+    def pace(self, attempt: Callable[[], Events], *, resource: str, namespace: str | None) -> Events:
+        """One request of a watch: yields what came."""
+
     async def persist(self, attempt: Callable[[], Awaitable[Any]], *, what: str) -> Any:
         """One request that Kopf cannot do without: returns what the attempt returns."""
 
@@ -64,24 +67,25 @@ def guard_requests(settings: kopf.OperatorSettings, guard: Guard) -> bool:
     :return: False if this Kopf has nothing that can be guarded.
     """
     watch: Any
+    request: Any
     scan: Any
     try:
         from kopf._cogs.clients import scanning, watching
 
-        watch, scan = watching.continuous_watch, scanning.scan_resources
+        watch, request, scan = watching.continuous_watch, watching.watch_objs, scanning.scan_resources
     except (ImportError, AttributeError):
         return False
     if not hasattr(watch, _GUARD):
 
         async def guarded_watch(**kwargs: Any) -> Events:
-            def begin() -> Events:
-                events: Events = watch(**kwargs)
-                return events
-
             found: Guard | None = getattr(kwargs["settings"], _GUARD, None)
-            resource, namespace = _name(kwargs["resource"]), kwargs["namespace"]
-            events = found.watch(begin, resource=resource, namespace=namespace) if found else begin()
-            async with contextlib.aclosing(events):
+            async with contextlib.aclosing(_guarded(watch, found.watch if found else None, kwargs)) as events:
+                async for event in events:
+                    yield event
+
+        async def guarded_request(**kwargs: Any) -> Events:
+            found: Guard | None = getattr(kwargs["settings"], _GUARD, None)
+            async with contextlib.aclosing(_guarded(request, found.pace if found else None, kwargs)) as events:
                 async for event in events:
                     yield event
 
@@ -93,9 +97,23 @@ def guard_requests(settings: kopf.OperatorSettings, guard: Guard) -> bool:
 
         setattr(guarded_watch, _GUARD, True)
         watching.continuous_watch = guarded_watch
+        watching.watch_objs = guarded_request
         scanning.scan_resources = guarded_scan
     setattr(settings, _GUARD, guard)
     return True
+
+
+async def _guarded(original: Any, guard: Callable[..., Events] | None, kwargs: dict[str, Any]) -> Events:
+    def begin() -> Events:
+        events: Events = original(**kwargs)
+        return events
+
+    resource, namespace = _name(kwargs["resource"]), kwargs["namespace"]
+    async with contextlib.aclosing(
+        guard(begin, resource=resource, namespace=namespace) if guard else begin()
+    ) as events:
+        async for event in events:
+            yield event
 
 
 def _name(resource: kopf.Resource) -> str:

@@ -71,9 +71,10 @@ def _diagnose_parts(config: "_Config", shown: str) -> str | None:
     """What is wrong with the cluster and the user of the current context."""
     names = {kind: str(config.contexts[config.current].get(kind) or "") for kind in ("cluster", "user")}
     cluster, user = config.clusters[names["cluster"]], config.users.get(names["user"], {})
-    if not isinstance(cluster.get("server"), str) or not cluster["server"]:
+    server = cluster.get("server")
+    if not isinstance(server, str) or not server or "@" in server:  # never shown: it may hold a password
         return (
-            f"kubeconfig {shown}: the server of cluster {names['cluster']!r} is {cluster.get('server')!r}, "
+            f"kubeconfig {shown}: cluster {names['cluster']!r} has no server, or one with a user name in it: "
             "expected a URL such as https://host:6443"
         )
     for kind, part, name in (
@@ -101,6 +102,18 @@ def exec_command() -> str:
     user = config.users.get(str(config.contexts.get(config.current, {}).get("user")), {})
     plugin = user.get("exec")
     return str(plugin.get("command") or "") if isinstance(plugin, Mapping) else ""
+
+
+def proxy_url() -> str | None:
+    """The proxy that the current context's cluster is reached by, if there is one."""
+    if in_cluster():
+        return None
+    try:
+        config = _read(kubeconfig_paths())
+    except ConfigurationError:
+        return None
+    cluster = config.clusters.get(str(config.contexts.get(config.current, {}).get("cluster")), {})
+    return str(cluster["proxy-url"]) if cluster.get("proxy-url") else None
 
 
 @dataclass(slots=True)
@@ -138,13 +151,15 @@ def _read(paths: Iterable[Path]) -> _Config:
         for kind, known in (("context", config.contexts), ("cluster", config.clusters), ("user", config.users)):
             items = content.get(f"{kind}s") or []
             if not isinstance(items, list):
-                raise ConfigurationError(f"kubeconfig {path}: {kind}s is {items!r}, expected a list")
+                raise ConfigurationError(f"kubeconfig {path}: {kind}s is a {type(items).__name__}, expected a list")
             for item in items:
                 if not isinstance(item, Mapping) or not isinstance(item.get("name"), str):
                     raise ConfigurationError(f"kubeconfig {path} has a {kind} without a name")
                 body = item.get(kind) or {}
                 if not isinstance(body, Mapping):
-                    raise ConfigurationError(f"kubeconfig {path}: {kind} {item['name']!r} is {body!r}, expected fields")
+                    raise ConfigurationError(
+                        f"kubeconfig {path}: {kind} {item['name']!r} is a {type(body).__name__}, expected fields"
+                    )
                 known.setdefault(item["name"], body)
                 config.folders.setdefault((kind, item["name"]), path.parent)
     return config

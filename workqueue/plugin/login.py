@@ -20,7 +20,7 @@ from kubernetes import client as kubernetes_client
 from pykube import HTTPClient, KubeConfig
 
 from workqueue.base.errors import ConfigurationError, NotLoggedIn
-from workqueue.plugin.kubeconfig import diagnose, exec_command, in_cluster, source
+from workqueue.plugin.kubeconfig import diagnose, exec_command, in_cluster, proxy_url, source
 
 
 class Login:
@@ -66,6 +66,8 @@ class Login:
                 continue
             if info.token:  # of a file that ends in a line end
                 info = dataclasses.replace(info, token=info.token.strip())
+            if not info.proxy_url and (proxy := proxy_url()):  # Kopf's login leaves it out
+                info = dataclasses.replace(info, proxy_url=proxy)
             return info
         raise ConfigurationError(f"the login with {source()} failed: {'; '.join(dict.fromkeys(errors))}")
 
@@ -130,6 +132,7 @@ class Login:
             client.session.headers.update(info.as_http_headers())
         # As Kopf's own session: the environment's proxies only if the user wants them, and the system's authorities.
         client.session.trust_env = info.trust_env
+        client.session.max_redirects = 0  # pykube would hand the token to whoever is behind one
         if info.proxy_url:  # pykube knows of none in a kubeconfig
             client.session.proxies = {"http": info.proxy_url, "https": info.proxy_url}
         authorities = ssl.get_default_verify_paths()

@@ -60,6 +60,8 @@ class Manager:
                 )
             self._runtime.api_server_timeout = api_server_timeout
         if namespaces is not None:
+            if isinstance(namespaces, str):
+                raise ConfigurationError(f"Manager(namespaces={namespaces!r}): expected a list of names")
             self._runtime.namespaces = tuple(namespaces)
         if clock is not None:
             self._runtime.clock = clock

@@ -19,6 +19,7 @@ from pykube import HTTPClient
 from urllib3.exceptions import LocationParseError
 
 from workqueue.base.errors import ConfigurationError
+from workqueue.base.text import one_line
 from workqueue.plugin.discovery import TIMEOUT, discover, get_json
 from workqueue.plugin.reachability import explain, no_api_server, no_url
 from workqueue.plugin.resources import ResourceSpec
@@ -101,14 +102,16 @@ class Preflight:
             ValueError,
             RecursionError,
         ) as error:  # of JSON with another shape
-            raise no_api_server(self._server, f"it answers with odd JSON: {error!r}", self._source) from None
+            raise no_api_server(
+                self._server, f"it answers with odd JSON: {one_line(repr(error), limit=100)}", self._source
+            ) from None
 
     def _count(self, *_: Any, **__: Any) -> None:
         self.answers += 1
 
     def _version(self) -> str:
         try:
-            return str(get_json(self._client, "/version")["gitVersion"])
+            return one_line(get_json(self._client, "/version")["gitVersion"], limit=40)
         except requests.HTTPError as error:
             if error.response is not None and error.response.status_code == requests.codes.forbidden:
                 return "unknown"  # an anonymous user may be kept from it; its rights are asked for below
@@ -176,7 +179,7 @@ class Preflight:
 
     def _as_user(self) -> str:
         user = ((self._post(_WHO, {}).get("status") or {}).get("userInfo") or {}).get("username")
-        return f"as {user}" if user else f"as the user of {self._source}"
+        return f"as {one_line(user, limit=100)}" if user else f"as the user of {self._source}"
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answer to a review; empty where the server has no such reviews, or not for us."""

@@ -18,6 +18,7 @@ import requests
 from urllib3 import exceptions as urllib3_errors
 
 from workqueue.base.errors import ConfigurationError
+from workqueue.base.text import one_line
 
 
 class NotReachable(ConfigurationError):
@@ -89,7 +90,7 @@ def check_certificates(info: kopf.ConnectionInfo, source: str) -> None:
             (getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)).lower().replace("_", " ")
         )
         raise ConfigurationError(
-            f"the certificates or the key of {source} cannot be used ({_one_line(why)}): get a fresh copy"
+            f"the certificates or the key of {source} cannot be used ({one_line(why)}): get a fresh copy"
         ) from None
 
 
@@ -113,7 +114,7 @@ def no_api_server(server: str, what: str, source: str) -> ConfigurationError:
 
 
 def _explain_status(response: requests.Response, *, server: str, source: str, token: str | None) -> ConfigurationError:
-    status = _one_line(f"{response.status_code} {response.reason or ''}")
+    status = one_line(f"{response.status_code} {response.reason or ''}")
     if response.status_code == requests.codes.unauthorized:
         expired = _expired(token)
         return ConfigurationError(
@@ -136,12 +137,7 @@ def _message(response: requests.Response) -> str:
         body = response.json()
     except ValueError:
         return ""
-    return _one_line(str(body.get("message") or "")) if isinstance(body, dict) else ""
-
-
-def _one_line(text: str) -> str:
-    """What a server said, without line ends and whatever else would do things to a terminal."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return one_line(str(body.get("message") or "")) if isinstance(body, dict) else ""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

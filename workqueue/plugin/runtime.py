@@ -22,12 +22,13 @@ import kopf
 from workqueue.base.clock import Clock, RealClock
 from workqueue.base.errors import ConfigurationError, WorkqueueError
 from workqueue.base.keys import ObjectKey
+from workqueue.base.text import one_line
 from workqueue.cache import IndexFunc, Transform
 from workqueue.control import ReconcileFunc
 from workqueue.plugin.endurance import Endurance
 from workqueue.plugin.entrance import Entrance, patience
 from workqueue.plugin.handlers_lane import HandlersLane
-from workqueue.plugin.impatience import end_at_next_signal
+from workqueue.plugin.impatience import Impatience
 from workqueue.plugin.internals import guard_requests, on_stop, stop_operator
 from workqueue.plugin.login import Login
 from workqueue.plugin.noise import PREFIX, HandlerNoise, leave_finalizers_alone
@@ -64,6 +65,7 @@ class Runtime:
         self._informers: list[ResourceInformer] = []
         self._controllers: dict[str, ManagedController] = {}
         self._noise = HandlerNoise()
+        self._impatience = Impatience()
         self._server: StatusServer | None = None
         self._entrance: Entrance | None = None
         #: When the stop began; None before.
@@ -227,6 +229,11 @@ class Runtime:
     async def _log_in(self, settings: kopf.OperatorSettings, **kwargs: Any) -> kopf.ConnectionInfo:
         """Kopf's login. It is also the first thing of ours that runs after all startup handlers are through."""
         self._running = True
+        for _ in range(
+            3
+        ):  # Kopf takes the signals an iteration of the loop after it began its tasks, this one included
+            await asyncio.sleep(0)
+        self._impatience.arm()
         if self._reason is None and self._entrance is not None:
             try:
                 return await self._entrance.log_in(settings=settings, **kwargs)
@@ -250,7 +257,6 @@ class Runtime:
         """The first thing that happens when Kopf stops, before its watches end."""
         self._stopped_at = self.clock.now()
         self._stopping.set()
-        end_at_next_signal()
 
     async def _stop(self) -> None:
         self._stopping.set()
@@ -269,6 +275,7 @@ class Runtime:
             self._server = None
         self.login.close()
         self._noise.detach()
+        self._impatience.disarm()
         self._loop = None
 
     def _drain(self, managed: ManagedController) -> None:
@@ -317,7 +324,7 @@ class Runtime:
         with self._lock:
             if self._reason is not None:
                 return
-            self._reason = " ".join(reason.split())
+            self._reason = one_line(reason, limit=2000)
         loop = self._loop
         if loop is not None and self._running:
             loop.call_soon_threadsafe(self._stop_kopf)

@@ -26,8 +26,6 @@ class Scope:
         :param given: what ``Manager(namespaces=…)`` said, for operators that are not started by ``kopf run``.
         :raises ConfigurationError: if nobody said it.
         """
-        if given is not None:
-            return cls(tuple(given))
         if settings.peering.clusterwide:
             return cls()
         context = click.get_current_context(silent=True)
@@ -35,6 +33,10 @@ class Scope:
         patterns = given_to_kopf if isinstance(given_to_kopf, tuple) else ()
         if legacy := os.environ.get("KOPF_RUN_NAMESPACE"):
             patterns += (legacy,)
+        if not given_to_kopf and given is not None:
+            patterns = tuple(given)
+        if any(not pattern.strip() for pattern in patterns):
+            raise ConfigurationError("-n '': the name of the namespace is empty; for all namespaces it is -A")
         if not patterns:
             raise ConfigurationError(
                 "this operator was not started by `kopf run`, and serves some namespaces: "

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Protocol, Self
 
+#: A signal that comes so many seconds after the first is another one, and not the same that make passes on, too.
+INSISTING = 0.5
 #: Seconds that a command has to end after it was told to.
 GRACE = 30
 #: An environment variable: the number that makes one run like another.
@@ -65,13 +67,15 @@ class Child:
     """The command, and the signals that are passed on to it. Belongs to the main thread.
 
     It runs in a session of its own: Ctrl-C in a terminal reaches only this process, which hands it on
-    once, so that the command never sees it twice. A command that does not end in time is killed.
+    once, however often it comes in that moment, and again if somebody insists. A command that does not
+    end in time is killed.
     """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        #: The first signal that came; later ones are ignored.
+        #: The first signal that came.
         self._told: signal.Signals | None = None
+        self._told_at = 0.0
         self._passed_on = False
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
@@ -98,8 +102,10 @@ class Child:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._told is None:
-            self._told = signal.Signals(number)
+            self._told, self._told_at = signal.Signals(number), time.monotonic()
             self._pass_on()
+        elif time.monotonic() - self._told_at >= INSISTING:
+            self._to_all(signal.Signals(number))
 
     def _pass_on(self) -> None:
         if self._process is not None and self._told is not None and not self._passed_on:
