@@ -106,8 +106,9 @@ class Preflight:
                 self._server, f"it answers with odd JSON: {one_line(repr(error), limit=100)}", self._source
             ) from None
 
-    def _count(self, *_: Any, **__: Any) -> None:
-        self.answers += 1
+    def _count(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        if response.content is not None:  # read to its end: one that begins and never ends is none
+            self.answers += 1
 
     def _version(self) -> str:
         try:
