@@ -406,8 +406,8 @@ def test_a_server_that_never_answers_is_given_up_after_the_limit(make, server, r
 
 
 def test_a_slow_server_gets_its_time_as_long_as_it_answers(make, server, real_login, monkeypatch):
-    """Each answer takes most of the limit, all of them several times as long."""
-    monkeypatch.setattr(entrance, "LIMIT", 0.5)
+    """Each answer takes a part of the limit, all twelve of them nearly twice as long as it is."""
+    monkeypatch.setattr(entrance, "LIMIT", 2.0)
     asked = Preflight._may
 
     def slowly(preflight, *what):
