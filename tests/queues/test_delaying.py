@@ -419,4 +419,4 @@ def test_the_times_of_delays_are_as_many_as_the_delays(queue, clock):
         take_all(queue)
         queue._check()
     assert not queue._heap
-    assert not queue._delayed
+    assert not queue._delays.pending

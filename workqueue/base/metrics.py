@@ -54,7 +54,10 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class QueueStatistics:
-    """One queue at one instant. Times are zero unless the queue is measured (it has a name and a provider)."""
+    """One queue at one instant.
+
+    Times, ``add_requests`` and ``forgets`` are zero unless the queue is measured (it has a name and a provider).
+    """
 
     #: The queue's name, "" if it has none.
     name: str = ""
@@ -71,10 +74,20 @@ class QueueStatistics:
     adds: int = 0
     #: Accepted ``add_after`` and ``add_rate_limited`` calls: client-go's ``workqueue_retries_total``.
     retries: int = 0
-    #: Delayed keys that a shutdown threw away, or that came after it.
+    #: Delayed keys that a shutdown threw away, and those that came after it.
     dropped: int = 0
+    #: Of the dropped: those that came after it.
+    refused: int = 0
     #: True once ``shut_down`` or ``shut_down_with_drain`` was called.
     shutting_down: bool = False
+    #: Of the depth: how many keys there are of each priority, the highest first; empty for queues without priorities.
+    priorities: tuple[tuple[int, int], ...] = ()
+    #: Keys asked for, each as often as it was; ``adds`` are those of them that were not merged with one that waits.
+    add_requests: int = 0
+    #: Calls of ``forget``.
+    forgets: int = 0
+    #: Age, in seconds, of the key that has been ready for longest.
+    oldest_pending: float = 0.0
     #: From a key's add (or from the end of its delay) to its get.
     queue_duration: HistogramSnapshot = field(default_factory=HistogramSnapshot)
     #: From get to done.

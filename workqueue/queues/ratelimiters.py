@@ -15,7 +15,6 @@ Every limiter may be shared by threads and by queues; each guards its counts by 
 
 import math
 import threading
-from collections import Counter
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
@@ -50,24 +49,25 @@ class _ItemRateLimiter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        #: Guarded by _lock. Failures of each key since it was last forgotten; no zeros.
-        self._failures: Counter[Hashable] = Counter()
+        #: Written under _lock. Failures of each key since it was last forgotten; no zeros.
+        self._failures: dict[Hashable, int] = {}
 
     def _count(self, key: Hashable) -> int:
         """Count one failure; return how many there were with it."""
         with self._lock:
-            self._failures[key] += 1
-            return self._failures[key]
+            failures = self._failures[key] = self._failures.get(key, 0) + 1
+            return failures
 
     def forget(self, key: Hashable) -> None:
         """See :meth:`RateLimiter.forget`."""
-        with self._lock:
-            self._failures.pop(key, None)
+        # Looked at without the lock first: most keys have not failed, and all are forgotten after each success.
+        if key in self._failures:
+            with self._lock:
+                self._failures.pop(key, None)
 
     def num_requeues(self, key: Hashable) -> int:
         """See :meth:`RateLimiter.num_requeues`."""
-        with self._lock:
-            return self._failures[key]
+        return self._failures.get(key, 0)
 
 
 class ItemExponentialFailureRateLimiter(_ItemRateLimiter):

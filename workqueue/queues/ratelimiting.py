@@ -6,7 +6,7 @@ delaying queue keeps it. ``forget`` is the limiter's alone: a key still needs it
 
 from workqueue.base.clock import Clock
 from workqueue.base.metrics import MetricsProvider
-from workqueue.queues.dedup import K
+from workqueue.queues.core import K
 from workqueue.queues.delaying import DelayingQueue
 from workqueue.queues.ratelimiters import RateLimiter, default_controller_rate_limiter
 
