@@ -3,20 +3,21 @@
 An informer keeps an indexed cache from Kopf's watch; handlers only add keys to a de-duplicating,
 rate-limited queue; a bounded pool of workers drains it and looks the objects up in the cache.
 
-Everything a Kopf operator needs is here; :mod:`workqueue.queues` and :mod:`workqueue.cache` can be
-used without Kopf, which is why Kopf is imported only when something of it is asked for.
+Everything a Kopf operator needs is here. Each name is imported from its room when it is asked for:
+so :mod:`workqueue.queues` can be used where there is nothing but the standard library, and
+:mod:`workqueue.cache` where there is no Kopf.
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
-from workqueue.base.errors import ConfigurationError, WorkqueueError
-from workqueue.base.keys import ObjectKey
-from workqueue.cache import field, label
-from workqueue.control import Request, Result, TerminalError
-from workqueue.queues import ShutDown, default_controller_rate_limiter
-
 if TYPE_CHECKING:
+    from workqueue.base.errors import ConfigurationError, WorkqueueError
+    from workqueue.base.keys import ObjectKey
+    from workqueue.cache import field, label
+    from workqueue.control import Request, Result, TerminalError
     from workqueue.plugin import Manager
+    from workqueue.queues import ShutDown, default_controller_rate_limiter
 
 __all__ = [
     "ConfigurationError",
@@ -32,10 +33,18 @@ __all__ = [
     "label",
 ]
 
+_ROOMS = {
+    "workqueue.base.errors": ("ConfigurationError", "WorkqueueError"),
+    "workqueue.base.keys": ("ObjectKey",),
+    "workqueue.cache": ("field", "label"),
+    "workqueue.control": ("Request", "Result", "TerminalError"),
+    "workqueue.plugin": ("Manager",),
+    "workqueue.queues": ("ShutDown", "default_controller_rate_limiter"),
+}
+
 
 def __getattr__(name: str) -> object:
-    if name == "Manager":
-        from workqueue.plugin import Manager
-
-        return Manager
+    for room, names in _ROOMS.items():
+        if name in names:
+            return getattr(importlib.import_module(room), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

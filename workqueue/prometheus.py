@@ -7,7 +7,7 @@ registered anywhere: a :class:`PrometheusMetrics` is as many as you make.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -21,6 +21,33 @@ from workqueue.informer import InformerStatistics
 
 LABELS = ("name", "controller")
 
+#: As many priorities of one queue are told apart; once there were more, all its keys are counted together, under this
+#: label (controller-runtime pkg/internal/metrics/workqueue.go): nobody's metrics grow with what users choose.
+PRIORITIES, TOO_MANY = 25, "exceeded_cardinality_limit"
+
+
+class _Shown:
+    """A queue that is shown."""
+
+    def __init__(self, name: str, statistics: Callable[[], QueueStatistics]) -> None:
+        self.name = name
+        self.statistics = statistics
+        #: The priorities that were ever shown, each of which keeps its series; None once they were too many.
+        self._priorities: set[int] | None = {0}
+
+    def depths(self, queue: QueueStatistics) -> Mapping[str, int]:
+        """Its depth by the label ``priority``, which is empty for a queue without priorities."""
+        if queue.priorities is None:
+            return {"": queue.depth}
+        if self._priorities is not None:
+            self._priorities.update(priority for priority, _ in queue.priorities)
+            if len(self._priorities) > PRIORITIES:
+                self._priorities = None
+        if self._priorities is None:
+            return {TOO_MANY: queue.depth}
+        depths = dict(queue.priorities)
+        return {str(priority): depths.get(priority, 0) for priority in sorted(self._priorities)}
+
 
 class PrometheusMetrics(Collector):
     """What is known of queues and informers, as Prometheus families.
@@ -29,9 +56,10 @@ class PrometheusMetrics(Collector):
     """
 
     def __init__(self) -> None:
+        #: Held also while queues are read, so that what is remembered of a queue's priorities belongs to one scrape.
         self._lock = threading.Lock()
-        #: Guarded by _lock. Open queues by name, as often as the name is used.
-        self._queues: list[tuple[str, Callable[[], QueueStatistics]]] = []
+        #: Guarded by _lock. Open queues, as often as they were opened.
+        self._queues: list[_Shown] = []
         #: Guarded by _lock.
         self._informers: list[Callable[[], InformerStatistics]] = []
         self._registry = CollectorRegistry(auto_describe=False)
@@ -40,13 +68,15 @@ class PrometheusMetrics(Collector):
     def queue_opened(self, name: str, statistics: Callable[[], QueueStatistics]) -> None:
         """See :meth:`workqueue.base.metrics.MetricsProvider.queue_opened`."""
         with self._lock:
-            self._queues.append((name, statistics))
+            self._queues.append(_Shown(name, statistics))
 
     def queue_closed(self, name: str, statistics: Callable[[], QueueStatistics]) -> None:
         """See :meth:`workqueue.base.metrics.MetricsProvider.queue_closed`."""
         with self._lock:
-            if (name, statistics) in self._queues:
-                self._queues.remove((name, statistics))
+            for shown in self._queues:
+                if (shown.name, shown.statistics) == (name, statistics):
+                    self._queues.remove(shown)
+                    break
 
     def informer_opened(self, statistics: Callable[[], InformerStatistics]) -> None:
         """Show an informer from now on."""
@@ -69,8 +99,10 @@ class PrometheusMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Compute the families; called by a registry at each scrape."""
         with self._lock:
-            queues, informers = list(self._queues), list(self._informers)
-        yield from _queue_families([(name, statistics()) for name, statistics in queues])
+            informers = list(self._informers)
+            counted = [(shown, shown.statistics()) for shown in self._queues]
+            queues = [(shown.name, queue, shown.depths(queue)) for shown, queue in counted]
+        yield from _queue_families(queues)
         objects = GaugeMetricFamily("informer_objects", "Objects in the cache.", labels=("name",))
         for read in informers:
             informer = read()
@@ -78,7 +110,8 @@ class PrometheusMetrics(Collector):
         yield objects
 
 
-def _queue_families(queues: list[tuple[str, QueueStatistics]]) -> Iterator[Metric]:
+def _queue_families(queues: Sequence[tuple[str, QueueStatistics, Mapping[str, int]]]) -> Iterator[Metric]:
+    """The families of all queues: of each its name, its statistics, and its depth by priority."""
     depth = GaugeMetricFamily(
         "workqueue_depth",
         "Current depth of workqueue by workqueue and priority",
@@ -107,16 +140,37 @@ def _queue_families(queues: list[tuple[str, QueueStatistics]]) -> Iterator[Metri
         "How many seconds has the longest running processor for workqueue been running.",
         labels=LABELS,
     )
-    for name, queue in queues:
+    oldest = GaugeMetricFamily(
+        "workqueue_oldest_pending_seconds", "How long the oldest ready key has been waiting.", labels=LABELS
+    )
+    delayed = GaugeMetricFamily("workqueue_delayed", "Keys that wait for their time.", labels=LABELS)
+    requests = CounterMetricFamily(
+        "workqueue_add_requests", "Keys asked for, those included that were waiting already.", labels=LABELS
+    )
+    forgets = CounterMetricFamily("workqueue_forgets", "Keys whose failures were forgotten.", labels=LABELS)
+    dropped = CounterMetricFamily(
+        "workqueue_dropped",
+        "Delayed keys dropped: pending at the shutdown, or asked for after it.",
+        labels=(*LABELS, "reason"),
+    )
+    for name, queue, depths in queues:
         labels = (name, name)
-        depth.add_metric((*labels, ""), queue.depth)
+        for priority, keys in depths.items():
+            depth.add_metric((*labels, priority), keys)
         adds.add_metric(labels, queue.adds)
         retries.add_metric(labels, queue.retries)
         waited.add_metric(labels, _cumulative(queue.queue_duration), queue.queue_duration.sum)
         worked.add_metric(labels, _cumulative(queue.work_duration), queue.work_duration.sum)
         unfinished.add_metric(labels, queue.unfinished_work)
         longest.add_metric(labels, queue.longest_running)
+        oldest.add_metric(labels, queue.oldest_pending)
+        delayed.add_metric(labels, queue.delayed)
+        requests.add_metric(labels, queue.add_requests)
+        forgets.add_metric(labels, queue.forgets)
+        dropped.add_metric((*labels, "shutdown"), queue.dropped - queue.refused)
+        dropped.add_metric((*labels, "late"), queue.refused)
     yield from (depth, adds, retries, waited, worked, unfinished, longest)
+    yield from (oldest, delayed, requests, forgets, dropped)
 
 
 def _cumulative(histogram: HistogramSnapshot) -> list[tuple[str, float]]:

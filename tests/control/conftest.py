@@ -6,7 +6,7 @@ import time
 import pytest
 
 from workqueue.control import Controller
-from workqueue.queues import ItemExponentialFailureRateLimiter, RateLimitingQueue
+from workqueue.queues import ItemExponentialFailureRateLimiter, PriorityQueue, RateLimitingQueue
 from workqueue.testing import FakeClock
 
 #: Seconds of real time after which a test is given up: far more than any needs, on any machine.
@@ -70,9 +70,13 @@ def clock():
     return FakeClock(start=0.0)
 
 
-@pytest.fixture
-def queue(clock):
-    return RateLimitingQueue(clock=clock, rate_limiter=ItemExponentialFailureRateLimiter(0.005, 1000))
+@pytest.fixture(params=["priority", "rate limiting"])
+def queue(clock, request):
+    """A queue as a controller has by default, and client-go's."""
+    limiter = ItemExponentialFailureRateLimiter(0.005, 1000)
+    if request.param == "priority":
+        return PriorityQueue(clock=clock, rate_limiter=limiter, backoff="steady", max_starvation=60.0)
+    return RateLimitingQueue(clock=clock, rate_limiter=limiter)
 
 
 @pytest.fixture

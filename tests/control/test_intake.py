@@ -2,6 +2,7 @@
 
 from tests.control.conftest import settle
 from workqueue.base.keys import ObjectKey
+from workqueue.queues import RateLimitingQueue
 
 KEYS = [ObjectKey("default", f"pod-{number}") for number in range(1_000)]
 
@@ -13,7 +14,7 @@ def test_a_key_added_during_its_run_runs_exactly_once_more(make, runs, gate):
     controller.add(KEYS[0])
     runs.wait(1)
     controller.add(KEYS[0])
-    assert len(controller.queue) == 0, "the free worker must not get it"
+    assert controller.queue.statistics().ready == 0, "the free worker must not get it"
     gate.set()
     runs.wait(2)
     settle(controller)
@@ -59,4 +60,6 @@ def test_a_reconcile_function_may_add_keys_its_own_included(make, runs):
     controller.start()
     runs.wait(3)
     settle(controller)
-    assert runs.keys == [KEYS[0], KEYS[1], KEYS[0]]
+    # In client-go's queue its own key comes back after its done, in a priority queue it keeps the turn of its add.
+    client_go = [KEYS[0], KEYS[1], KEYS[0]]
+    assert runs.keys == (client_go if isinstance(controller.queue, RateLimitingQueue) else sorted(client_go))

@@ -147,7 +147,7 @@ def test_its_queue_has_a_name_and_the_default_limiter(server):
     with run_in_process("-A") as operator:
         queue = operator.module.controller.queue
         assert queue.name == "pods"
-        exponential, bucket = queue._rate_limiter._limiters
+        exponential, bucket = queue._backoff._limiter._limiters
         assert (exponential._base_delay, exponential._max_delay) == (0.005, 1000.0)
         assert (bucket._qps, bucket._burst) == (10.0, 100)
 

@@ -414,6 +414,40 @@ FILES = (
         line="controller 'pods': rate_limiter=5, expected one of workqueue.queues, or its like ({file}:5)",
     ),
     Way(
+        name="an option of the queue that is not there",
+        body="pods.controller(lambda request: None, rate_limit=5)\n",
+        line="controller 'pods': there is no option rate_limit; there are debounce, fairness, max_starvation, "
+        "rate_limiter ({file}:5)",
+    ),
+    Way(
+        name="one rate limiter for two controllers",
+        body="from workqueue import default_controller_rate_limiter; limiter = default_controller_rate_limiter()\n"
+        "pods.controller(lambda request: None, rate_limiter=limiter)\n"
+        "pods.controller(lambda request: None, name='again', rate_limiter=limiter)\n",
+        line="rate_limiter: queue 'pods' uses this MaxOfRateLimiter already; give queue 'again' one of its own, else "
+        "the failures of one would count in the other ({file}:7)",
+    ),
+    Way(
+        name="no time to starve",
+        body="pods.controller(lambda request: None, max_starvation=0)\n",
+        line="max_starvation=0: expected seconds, more than 0, or None ({file}:5)",
+    ),
+    Way(
+        name="fairness by a name",
+        body="pods.controller(lambda request: None, fairness='namespace')\n",
+        line="fairness='namespace': expected a function from a key to its tenant, or None ({file}:5)",
+    ),
+    Way(
+        name="a debounce that is a number",
+        body="pods.controller(lambda request: None, debounce=5)\n",
+        line="debounce=5: expected Debounce(quiet, max_wait), or None ({file}:5)",
+    ),
+    Way(
+        name="a debounce that never ends",
+        body="from workqueue.queues import Debounce; Debounce(5, 1)\n",
+        line="Debounce(quiet=5, max_wait=1): expected seconds, 0 < quiet <= max_wait ({file}:5)",
+    ),
+    Way(
         name="an index that is a text",
         body="manager.informer('nodes', indexers={'node': 'spec.nodeName'})\n",
         line="index 'node' is 'spec.nodeName', expected a function, or such as field('spec.nodeName') ({file}:5)",

@@ -95,8 +95,8 @@ def controller():
         lambda request: None,
         wait_for=(),
         workers=2,
-        rate_limiter=None,
         max_retries=None,
+        options={},
         clock=RealClock(),
         metrics=PrometheusMetrics(),
     )

@@ -67,8 +67,16 @@ def test_a_key_in_processing_is_not_counted_in_the_length(queue_class):
     queue.add("foo")
     queue.get(timeout=0)
     assert len(queue) == 0
+
+
+def test_a_key_added_again_in_processing_is_not_counted_in_the_length_before_its_done(trio_class):
+    queue = trio_class()
+    queue.add("foo")
+    queue.get(timeout=0)
     queue.add("foo")
     assert len(queue) == 0
+    queue.done("foo")
+    assert len(queue) == 1
 
 
 def test_a_key_added_while_in_processing_comes_back_after_done(queue_class):
@@ -84,8 +92,8 @@ def test_a_key_added_while_in_processing_comes_back_after_done(queue_class):
     assert len(queue) == 0
 
 
-def test_a_key_that_comes_back_goes_to_the_end(queue_class):
-    queue = queue_class()
+def test_a_key_that_comes_back_goes_to_the_end(trio_class):
+    queue = trio_class()
     queue.add("a")
     queue.get(timeout=0)
     queue.add("a")

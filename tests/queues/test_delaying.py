@@ -29,6 +29,11 @@ def queue(delaying_class, clock):
     return delaying_class(clock=clock)
 
 
+@pytest.fixture
+def trio_queue(delaying_trio_class, clock):
+    return delaying_trio_class(clock=clock)
+
+
 # When.
 
 
@@ -151,7 +156,8 @@ def test_a_delay_that_was_replaced_does_not_end_a_later_one(queue, clock):
 # Beside plain adds.
 
 
-def test_a_plain_add_does_not_take_a_delay_back(queue, clock):
+def test_a_plain_add_does_not_take_a_delay_back(trio_queue, clock):
+    queue = trio_queue
     queue.add_after("foo", 5)
     queue.add("foo")
     assert take_all(queue) == ["foo"]
@@ -171,10 +177,22 @@ def test_a_delay_that_ends_while_the_key_is_in_processing_brings_it_back_after_d
     queue.get(timeout=0)
     queue.add_after("foo", 5)
     clock.step(5)
-    assert len(queue) == 0
+    with pytest.raises(TimeoutError):
+        queue.get(timeout=0)
     assert queue.statistics().depth == 1
     queue.done("foo")
     assert take_all(queue) == ["foo"]
+
+
+def test_a_delay_that_ends_while_the_key_is_in_processing_is_counted_in_the_length_after_its_done(trio_queue, clock):
+    queue = trio_queue
+    queue.add("foo")
+    queue.get(timeout=0)
+    queue.add_after("foo", 5)
+    clock.step(5)
+    assert len(queue) == 0
+    queue.done("foo")
+    assert len(queue) == 1
 
 
 def test_a_key_that_is_due_is_before_one_added_later_though_nobody_looked(queue, clock):
@@ -184,7 +202,8 @@ def test_a_key_that_is_due_is_before_one_added_later_though_nobody_looked(queue,
     assert take_all(queue) == ["due", "added"]
 
 
-def test_a_key_that_is_due_is_before_one_that_comes_back_later_though_nobody_looked(queue, clock):
+def test_a_key_that_is_due_is_before_one_that_comes_back_later_though_nobody_looked(trio_queue, clock):
+    queue = trio_queue
     queue.add("again")
     queue.get(timeout=0)
     queue.add("again")
@@ -194,7 +213,8 @@ def test_a_key_that_is_due_is_before_one_that_comes_back_later_though_nobody_loo
     assert take_all(queue) == ["due", "again"]
 
 
-def test_a_key_that_is_due_in_processing_keeps_its_turn_behind_those_ready_before_its_done(queue, clock):
+def test_a_key_that_is_due_in_processing_comes_behind_those_ready_before_its_done(trio_queue, clock):
+    queue = trio_queue
     queue.add("held")
     queue.get(timeout=0)
     queue.add_after("held", 5)

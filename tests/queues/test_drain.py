@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from workqueue.queues import DelayingQueue, Queue, ShutDown
+from workqueue.queues import ShutDown
 from workqueue.testing import FakeClock
 
 from .conftest import PATIENCE
@@ -226,8 +226,8 @@ def test_a_drain_wakes_sleeping_workers(queue, clock, background):
     assert [type(worker.exception(PATIENCE)) for worker in workers] == [ShutDown] * 3
 
 
-def test_a_drain_does_not_wait_for_delayed_keys_but_for_those_that_are_due(clock, background):
-    queue = DelayingQueue(clock=clock)
+def test_a_drain_does_not_wait_for_delayed_keys_but_for_those_that_are_due(delaying_class, clock, background):
+    queue = delaying_class(clock=clock)
     queue.add_after("due", 1)
     queue.add_after("far", 100)
     clock.step(1)
@@ -238,10 +238,10 @@ def test_a_drain_does_not_wait_for_delayed_keys_but_for_those_that_are_due(clock
     assert is_over(drain) is True
 
 
-def test_no_key_is_lost_when_workers_and_a_drain_wait_on_one_queue(background):
+def test_no_key_is_lost_when_workers_and_a_drain_wait_on_one_queue(queue_class, background):
     # The drainer must not swallow a wake-up that was meant for a worker; on the real clock.
     for _ in range(50):
-        queue = Queue()
+        queue = queue_class()
         handled = []
 
         def work(queue=queue, handled=handled):

@@ -5,7 +5,13 @@ Properties asserted by client-go's util/workqueue/rate_limiting_queue_test.go, a
 
 import pytest
 
-from workqueue.queues import ItemExponentialFailureRateLimiter, RateLimitingQueue
+from workqueue.queues import (
+    BucketRateLimiter,
+    ItemExponentialFailureRateLimiter,
+    MaxOfRateLimiter,
+    PriorityQueue,
+    RateLimitingQueue,
+)
 
 
 class Recorder:
@@ -43,8 +49,8 @@ def comes_after(queue, clock, key):
 
 
 @pytest.fixture
-def queue(clock):
-    return RateLimitingQueue(clock=clock, rate_limiter=ItemExponentialFailureRateLimiter(1, 1000))
+def queue(limiting_class, clock):
+    return limiting_class(clock=clock, rate_limiter=ItemExponentialFailureRateLimiter(1, 1000))
 
 
 def test_each_failure_of_a_key_doubles_its_delay(queue, clock):
@@ -96,9 +102,9 @@ def test_forget_is_not_done(queue):
     queue.get(timeout=0)
     queue.forget("one")
     queue.add("one")
-    assert len(queue) == 0
+    assert queue.statistics().ready == 0
     queue.done("one")
-    assert len(queue) == 1
+    assert queue.statistics().ready == 1
 
 
 def test_a_rate_limited_add_counts_as_one_retry_and_as_an_add_when_it_comes(queue, clock):
@@ -110,18 +116,25 @@ def test_a_rate_limited_add_counts_as_one_retry_and_as_an_add_when_it_comes(queu
     assert (statistics.retries, statistics.adds) == (1, 1)
 
 
-def test_after_shutdown_the_limiter_counts_but_nothing_is_queued(queue, clock):
+def test_after_shutdown_nothing_is_queued_and_it_counts_as_dropped(queue, clock):
     queue.shut_down()
     queue.add_rate_limited("one")
     clock.step(10)
-    assert queue.num_requeues("one") == 1
     assert len(queue) == 0
-    assert queue.statistics().retries == 0
+    statistics = queue.statistics()
+    assert (statistics.retries, statistics.delayed, statistics.dropped, statistics.refused) == (0, 0, 1, 1)
 
 
-def test_every_question_goes_to_the_limiter(clock):
+def test_after_shutdown_the_limiter_counts_all_the_same(clock):
+    queue = RateLimitingQueue(clock=clock, rate_limiter=ItemExponentialFailureRateLimiter(1, 1000))
+    queue.shut_down()
+    queue.add_rate_limited("one")
+    assert queue.num_requeues("one") == 1
+
+
+def test_every_question_goes_to_the_limiter(limiting_class, clock):
     limiter = Recorder(3)
-    queue = RateLimitingQueue(clock=clock, rate_limiter=limiter)
+    queue = limiting_class(clock=clock, rate_limiter=limiter)
     queue.add_rate_limited("one")
     assert queue.num_requeues("one") == 7
     queue.forget("one")
@@ -129,15 +142,15 @@ def test_every_question_goes_to_the_limiter(clock):
     assert comes_after(queue, clock, "one") == 3
 
 
-def test_a_limiter_without_delay_adds_at_once(clock):
-    queue = RateLimitingQueue(clock=clock, rate_limiter=Recorder(0.0))
+def test_a_limiter_without_delay_adds_at_once(limiting_class, clock):
+    queue = limiting_class(clock=clock, rate_limiter=Recorder(0.0))
     queue.add_rate_limited("one")
     assert len(queue) == 1
 
 
 @pytest.mark.parametrize("answer", [RuntimeError("broken limiter"), float("nan")], ids=["raises", "nan"])
-def test_a_broken_limiter_is_an_error_of_the_caller_and_leaves_the_queue_as_it_was(clock, answer):
-    queue = RateLimitingQueue(clock=clock, rate_limiter=Recorder(answer))
+def test_a_broken_limiter_is_an_error_of_the_caller_and_leaves_the_queue_as_it_was(limiting_class, clock, answer):
+    queue = limiting_class(clock=clock, rate_limiter=Recorder(answer))
     queue.add("other")
     before = queue.statistics()
     with pytest.raises((RuntimeError, ValueError)):
@@ -146,13 +159,30 @@ def test_a_broken_limiter_is_an_error_of_the_caller_and_leaves_the_queue_as_it_w
     queue._check()
 
 
-def test_one_limiter_may_serve_several_queues(clock):
-    limiter = ItemExponentialFailureRateLimiter(1, 1000)
-    first, second = (RateLimitingQueue(clock=clock, rate_limiter=limiter) for _ in range(2))
+def test_two_queues_count_the_failures_of_a_key_apart(limiting_class, clock):
+    first, second = (
+        limiting_class(clock=clock, rate_limiter=ItemExponentialFailureRateLimiter(1, 1000)) for _ in range(2)
+    )
     first.add_rate_limited("one")
-    assert second.num_requeues("one") == 1
+    assert second.num_requeues("one") == 0
     second.add_rate_limited("one")
-    assert comes_after(first, clock, "one") + comes_after(second, clock, "one") == 2
+    assert [comes_after(queue, clock, "one") for queue in (first, second)] == [1, 0]
+
+
+def test_two_queues_may_share_a_bucket_as_a_part_of_their_limiters(limiting_class, clock):
+    bucket = BucketRateLimiter(1, 1, clock=clock)
+    first, second = (
+        limiting_class(
+            clock=clock, rate_limiter=MaxOfRateLimiter(ItemExponentialFailureRateLimiter(0.125, 1000), bucket)
+        )
+        for _ in range(2)
+    )
+    first.add_rate_limited("one")
+    second.add_rate_limited("one")
+    second.add_rate_limited("two")
+    assert [comes_after(queue, clock, key) for queue, key in ((first, "one"), (second, "one"))] == [0.125, 0.875]
+    assert comes_after(second, clock, "two") == 1, "the third token of one bucket"
+    assert [queue.num_requeues("one") for queue in (first, second)] == [1, 1]
 
 
 def test_the_default_limiter_is_that_of_controllers_on_the_clock_of_the_queue(clock):
@@ -167,3 +197,19 @@ def test_the_default_limiter_is_that_of_controllers_on_the_clock_of_the_queue(cl
     assert len(queue) == 100
     clock.step(0.01)
     assert len(queue) == 101
+
+
+def test_the_default_limiter_of_a_priority_queue_is_per_key_alone(clock):
+    queue = PriorityQueue(clock=clock)
+    for number in range(1_000):
+        queue.add_rate_limited(number)
+    clock.step(0.005)
+    assert len(queue) == 1_000, "no bucket for all keys together"
+    for _ in range(40):
+        queue.add_rate_limited("one")
+    queue.cancel("one")
+    queue.add_rate_limited("one")
+    clock.step(999)
+    assert queue.statistics().delayed == 1
+    clock.step(1)
+    assert queue.statistics().delayed == 0

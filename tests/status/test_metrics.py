@@ -7,7 +7,7 @@ from tests.status.conftest import get
 from workqueue.cache import Indexer
 from workqueue.informer import Informer
 from workqueue.prometheus import PrometheusMetrics
-from workqueue.queues import ItemExponentialFailureRateLimiter, RateLimitingQueue
+from workqueue.queues import ItemExponentialFailureRateLimiter, PriorityQueue, RateLimitingQueue
 from workqueue.testing import FakeClock
 
 #: Type and help, as client-go has them.
@@ -20,6 +20,14 @@ FAMILIES = {
     "workqueue_unfinished_work_seconds": "gauge",
     "workqueue_longest_running_processor_seconds": "gauge",
 }
+#: What is ours beside them.
+OURS = {
+    "workqueue_oldest_pending_seconds": "gauge",
+    "workqueue_delayed": "gauge",
+    "workqueue_add_requests": "counter",
+    "workqueue_forgets": "counter",
+    "workqueue_dropped": "counter",
+}
 LABELS = {"name": "pods", "controller": "pods"}
 BOUNDS = [
     "1e-08",
@@ -28,11 +36,23 @@ BOUNDS = [
     "1e-05",
     "0.0001",
     "0.001",
+    "0.0025",
+    "0.005",
     "0.01",
+    "0.025",
+    "0.05",
     "0.1",
+    "0.25",
+    "0.5",
     "1.0",
+    "2.5",
+    "5.0",
     "10.0",
+    "25.0",
+    "50.0",
     "100.0",
+    "250.0",
+    "500.0",
     "1000.0",
     "+Inf",
 ]
@@ -88,11 +108,12 @@ def values(metrics):
 
 def test_names_types_and_labels_are_those_that_dashboards_know(queue, metrics):
     found = families(metrics)
-    assert {name: found[name].type for name in found if name.startswith("workqueue_")} == FAMILIES
-    for name in FAMILIES:
-        extra = {"priority": ""} if name == "workqueue_depth" else {}
+    assert {name: found[name].type for name in found if name.startswith("workqueue_")} == FAMILIES | OURS
+    for name in FAMILIES | OURS:
+        extra = {"workqueue_depth": {"priority"}, "workqueue_dropped": {"reason"}}.get(name, set())
         for sample in found[name].samples:
-            assert {key: text for key, text in sample.labels.items() if key != "le"} == {**LABELS, **extra}
+            assert set(sample.labels) - {"le"} == {*LABELS, *extra}
+            assert LABELS.items() <= sample.labels.items()
         assert found[name].documentation
 
 
@@ -102,7 +123,7 @@ def test_counters_end_in_total(queue, metrics):
 
 
 @pytest.mark.parametrize("name", ["workqueue_queue_duration_seconds", "workqueue_work_duration_seconds"])
-def test_histograms_have_controller_runtimes_buckets(queue, metrics, name):
+def test_histograms_have_controller_runtimes_buckets_and_steps_between_them(queue, metrics, name):
     samples = families(metrics)[name].samples
     assert [each.labels["le"] for each in samples if each.name == f"{name}_bucket"] == BOUNDS
 
@@ -141,17 +162,132 @@ def test_values_follow_a_run(queue, metrics, clock):
     assert values(metrics) == so_far
 
 
+def test_controller_runtimes_buckets_are_all_there(queue, metrics):
+    bounds = {
+        each.labels["le"]
+        for each in families(metrics)["workqueue_queue_duration_seconds"].samples
+        if "le" in each.labels
+    }
+    assert {f"{float(f'1e{power}')}" for power in range(-8, 4)} <= bounds
+
+
 def test_buckets_count_everything_up_to_their_bound(queue, metrics, clock):
     for delay in (0.0, 0.05, 0.5, 0.5, 5000.0):
         queue.add("a")
         clock.step(delay)
         queue.get(0)
         queue.done("a")
+    bounds = [float(bound) for bound in BOUNDS]
     counts = [value(metrics, "workqueue_queue_duration_seconds_bucket", le=bound) for bound in BOUNDS]
-    assert counts == [1, 1, 1, 1, 1, 1, 1, 2, 4, 4, 4, 4, 5]
+    assert counts == [sum(delay <= bound for delay in (0.0, 0.05, 0.5, 0.5, 5000.0)) for bound in bounds]
     assert value(metrics, "workqueue_queue_duration_seconds_count") == 5
     assert value(metrics, "workqueue_queue_duration_seconds_sum") == 5001.05
     assert value(metrics, "workqueue_work_duration_seconds_bucket", le="1e-08") == 5
+
+
+# What is ours.
+
+
+def test_asked_for_and_accepted_are_told_apart(queue, metrics):
+    for _ in range(3):
+        queue.add("a")
+    queue.add_after("b", 10)
+    queue.add_after("b", 20)
+    assert value(metrics, "workqueue_add_requests_total") == 5
+    assert value(metrics, "workqueue_adds_total") == 1
+    queue.get(0)
+    queue.add("a")
+    queue.add("a")
+    queue.done("a")
+    assert value(metrics, "workqueue_add_requests_total") == 7
+    assert value(metrics, "workqueue_adds_total") == 2
+
+
+@pytest.mark.parametrize("make", [RateLimitingQueue, PriorityQueue])
+def test_a_delayed_key_is_asked_for_once_and_accepted_when_it_is_due(make, metrics, clock):
+    queue = make(name="pods", clock=clock, metrics=metrics)
+    queue.add_after("a", 10)
+    assert value(metrics, "workqueue_delayed") == 1
+    assert (value(metrics, "workqueue_add_requests_total"), value(metrics, "workqueue_adds_total")) == (1, 0)
+    clock.step(10)
+    assert value(metrics, "workqueue_delayed") == 0
+    assert (value(metrics, "workqueue_add_requests_total"), value(metrics, "workqueue_adds_total")) == (1, 1)
+    queue.add_after("b", 0)
+    assert (value(metrics, "workqueue_add_requests_total"), value(metrics, "workqueue_adds_total")) == (2, 2)
+
+
+@pytest.mark.parametrize("make", [RateLimitingQueue, PriorityQueue])
+def test_the_age_of_the_oldest_ready_key_is_told(make, metrics, clock):
+    queue = make(name="pods", clock=clock, metrics=metrics)
+    assert value(metrics, "workqueue_oldest_pending_seconds") == 0
+    queue.add_after("due", 1)
+    clock.step(3)
+    queue.add("a")
+    clock.step(4)
+    assert value(metrics, "workqueue_oldest_pending_seconds") == 6, "since it was due, though nobody looked"
+    assert queue.get(0) == "due"
+    assert value(metrics, "workqueue_oldest_pending_seconds") == 4
+    queue.get(0)
+    queue.add("a")  # while in somebody's hands
+    clock.step(2)
+    assert value(metrics, "workqueue_oldest_pending_seconds") == 2
+
+
+@pytest.mark.parametrize("make", [RateLimitingQueue, PriorityQueue])
+def test_forgets_are_counted(make, metrics, clock):
+    queue = make(name="pods", clock=clock, metrics=metrics)
+    queue.forget("a")
+    queue.forget("a")
+    assert value(metrics, "workqueue_forgets_total") == 2
+
+
+@pytest.mark.parametrize("make", [RateLimitingQueue, PriorityQueue])
+def test_dropped_keys_are_counted_by_their_reason(make, metrics, clock):
+    queue = make(name="pods", clock=clock, metrics=metrics)
+    queue.add("held")
+    queue.get(0)  # so that its series stay
+    queue.add_after("a", 10)
+    queue.add_after("b", 10)
+    queue.shut_down()
+    queue.add_after("c", 10)
+    assert value(metrics, "workqueue_dropped_total", reason="shutdown") == 2
+    assert value(metrics, "workqueue_dropped_total", reason="late") == 1
+
+
+def depths(metrics):
+    """Depth by the label priority."""
+    return {each.labels["priority"]: each.value for each in families(metrics)["workqueue_depth"].samples}
+
+
+def test_depth_is_told_by_priority_and_a_series_that_was_there_stays(metrics, clock):
+    queue = PriorityQueue(name="pods", clock=clock, metrics=metrics)
+    assert depths(metrics) == {"0": 0}
+    queue.add_with("a", "b", priority=-100)
+    queue.add("c")
+    assert depths(metrics) == {"-100": 2, "0": 1}
+    queue.add_with("a", priority=7)
+    assert depths(metrics) == {"-100": 1, "0": 1, "7": 1}
+    queue.get(0)
+    queue.add_with("a", priority=3)  # while in somebody's hands
+    assert depths(metrics) == {"-100": 1, "0": 1, "3": 1, "7": 0}
+    queue.add_with("d", priority=9, after=10)
+    assert "9" not in depths(metrics), "it is not ready"
+
+
+def test_more_than_25_priorities_are_counted_together_from_then_on(metrics, clock):
+    queue = PriorityQueue(name="pods", clock=clock, metrics=metrics)
+    other = PriorityQueue(name="jobs", clock=clock, metrics=metrics)
+    other.add("a")
+    for priority in range(25):
+        queue.add_with(priority, priority=priority)
+    assert len([each for each in families(metrics)["workqueue_depth"].samples if each.labels["name"] == "pods"]) == 25
+    queue.add_with(25, priority=25)
+    assert value(metrics, "workqueue_depth", name="pods") == 26
+    assert value(metrics, "workqueue_depth", name="pods", priority="exceeded_cardinality_limit") == 26
+    for _ in range(26):
+        queue.done(queue.get(0))
+    assert value(metrics, "workqueue_depth", name="pods", priority="exceeded_cardinality_limit") == 0, "for good"
+    assert value(metrics, "workqueue_depth", name="jobs", priority="0") == 1, "another queue has its own limit"
 
 
 def test_series_vanish_when_the_queue_is_closed_and_not_before(queue, metrics):
@@ -160,7 +296,7 @@ def test_series_vanish_when_the_queue_is_closed_and_not_before(queue, metrics):
     queue.shut_down()
     assert value(metrics, "workqueue_unfinished_work_seconds", name="pods") is not None
     queue.done("a")
-    assert not [sample for name in FAMILIES for sample in families(metrics)[name].samples]
+    assert not [sample for name in FAMILIES | OURS for sample in families(metrics)[name].samples]
 
 
 def test_each_queue_has_series_of_its_own(queue, metrics, clock):

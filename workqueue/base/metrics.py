@@ -10,9 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-#: Upper bounds in seconds: controller-runtime's ExponentialBuckets(10e-9, 10, 12),
-#: pkg/internal/metrics/workqueue.go.
-QUEUE_BUCKETS: tuple[float, ...] = tuple(float(f"1e{power}") for power in range(-8, 4))
+#: Upper bounds in seconds: controller-runtime's ExponentialBuckets(10e-9, 10, 12), pkg/internal/metrics/workqueue.go,
+#: and from a millisecond on two steps between them, as decades alone leave a percentile wrong by up to ten times.
+QUEUE_BUCKETS: tuple[float, ...] = (
+    *(float(f"1e{power}") for power in range(-8, -3)),
+    *(float(f"{step}e{power}") for power in range(-3, 3) for step in ("1", "2.5", "5")),
+    1000.0,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +84,8 @@ class QueueStatistics:
     refused: int = 0
     #: True once ``shut_down`` or ``shut_down_with_drain`` was called.
     shutting_down: bool = False
-    #: Of the depth: how many keys there are of each priority, the highest first; empty for queues without priorities.
-    priorities: tuple[tuple[int, int], ...] = ()
+    #: Of the depth: how many keys there are of each priority, the highest first; None for a queue without priorities.
+    priorities: tuple[tuple[int, int], ...] | None = None
     #: Keys asked for, each as often as it was; ``adds`` are those of them that were not merged with one that waits.
     add_requests: int = 0
     #: Calls of ``forget``.

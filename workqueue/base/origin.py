@@ -22,6 +22,8 @@ class Origin:
     reason: str = ""
     #: Greater is sooner, for queues that know priorities.
     priority: int = 0
+    #: False if there is nothing new to say of the object: no reason to cut the backoff of a key that fails.
+    news: bool = True
 
 
 _current: ContextVar[Origin] = ContextVar("workqueue_origin")

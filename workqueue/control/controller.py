@@ -12,17 +12,18 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from workqueue.base.clock import Clock, RealClock
 from workqueue.base.errors import ConfigurationError, ShutDown, WorkqueueError, with_place
 from workqueue.base.keys import ObjectKey
+from workqueue.base.origin import current_origin
 from workqueue.cache import Reader
 from workqueue.control.result import ReconcileFunc, Request, Result, TerminalError
 from workqueue.control.shape import check_shape
-from workqueue.queues import RateLimitingQueue
+from workqueue.queues import PriorityQueue, RateLimitingQueue
 
 logger = logging.getLogger("workqueue.control")
 
@@ -76,7 +77,7 @@ class Controller:
         name: str,
         reconcile: ReconcileFunc,
         *,
-        queue: RateLimitingQueue[ObjectKey],
+        queue: PriorityQueue[ObjectKey] | RateLimitingQueue[ObjectKey],
         workers: int = 1,
         cache: Reader | None = None,
         synced: Callable[[], bool] = lambda: True,
@@ -86,7 +87,7 @@ class Controller:
         """
         :param name: for threads, logs and metrics.
         :param reconcile: called with a :class:`Request`.
-        :param queue: where keys come from.
+        :param queue: where keys come from; one without priorities is handed every key alike.
         :param workers: how many threads.
         :param cache: what requests look objects up in.
         :param synced: says whether the caches are; nothing starts before.
@@ -125,10 +126,17 @@ class Controller:
     def add(self, key: ObjectKey | tuple[str, str] | str) -> None:
         """Ask for a key to be reconciled, from any thread.
 
+        In a handler of an informer it is asked for with the priority of what the handler is told: low for the
+        initial list and for a resync, which also leaves alone a key that fails and waits for its retry.
+
         :param key: an ObjectKey, a (namespace, name) pair, or the text of either.
         :raises InvalidKey: if it names no object.
         """
-        self.queue.add(ObjectKey.of(key))
+        valid, origin, queue = ObjectKey.of(key), current_origin(), self.queue
+        if isinstance(queue, PriorityQueue) and (origin.priority or not origin.news):
+            queue.add_with(valid, priority=origin.priority, respect_backoff=not origin.news)
+        else:
+            queue.add(valid)
 
     def start(self) -> None:
         """Start the workers; a controller that was stopped meanwhile starts none.
@@ -205,13 +213,23 @@ class Controller:
         while not self._stopped and not self._is_too_late():
             key: ObjectKey | None = None
             try:
-                with self.queue.item() as key:
+                with self._hand_out() as (key, priority):
                     if not self._stopped:
-                        self._process(key)
+                        self._process(key, priority)
             except ShutDown:
                 return
             except BaseException as error:
                 self._restart_worker(key, error)
+
+    @contextlib.contextmanager
+    def _hand_out(self) -> Iterator[tuple[ObjectKey, int]]:
+        """The next key and its priority; done whatever happens to it."""
+        queue = self.queue
+        key, priority = queue.get_with_priority() if isinstance(queue, PriorityQueue) else (queue.get(), 0)
+        try:
+            yield key, priority
+        finally:
+            queue.done(key)
 
     def _is_too_late(self) -> bool:
         """A stop is under way, and another run would likely be cut off by its end."""
@@ -234,7 +252,7 @@ class Controller:
             while not self._stopped and self._clock.now() < resume:
                 self._clock.wait(self._stop_changed, resume)
 
-    def _process(self, key: object) -> None:
+    def _process(self, key: object, priority: int) -> None:
         """One key, from the queue's hand to its fate."""
         try:
             valid = ObjectKey.of(key) if isinstance(key, tuple) else None
@@ -246,7 +264,8 @@ class Controller:
             logger.error("controller %s: %r in the queue is no key; forgotten", self.name, key)
             return
         retry = self.queue.num_requeues(valid)
-        request = Request(key=valid, retry=retry, logger=_KeyLogger(logger, {"key": valid}), cache=self._cache)
+        keyed = _KeyLogger(logger, {"key": valid})
+        request = Request(key=valid, retry=retry, priority=priority, logger=keyed, cache=self._cache)
         self._count("active")
         began = self._clock.now()
         try:

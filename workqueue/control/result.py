@@ -59,6 +59,8 @@ class Request:
     key: ObjectKey
     #: Failures and rate-limited requeues of this key since its last success: 0 at the first run.
     retry: int
+    #: What the key was handed out with; a retry keeps it. The initial list and resyncs have -100, changes 0.
+    priority: int
     #: Writes the key in front of each message.
     logger: "logging.LoggerAdapter[logging.Logger]"
     #: The cache to look the object up in; None for a controller without one.

@@ -45,7 +45,7 @@ class Notification:
     def origin(self) -> Origin:
         """Why a key that the handler adds is added."""
         if self.resync:
-            return Origin("resync", LOW_PRIORITY)
+            return Origin("resync", LOW_PRIORITY, news=False)
         if self.initial:
             return Origin("initial list", LOW_PRIORITY)
         return Origin(self.kind)

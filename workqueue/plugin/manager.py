@@ -1,6 +1,7 @@
 """The manager: where an operator is put together, in a few lines of a file that Kopf loads."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Unpack
 
 import kopf
 from kubernetes import client as kubernetes_client
@@ -8,13 +9,11 @@ from pykube import HTTPClient
 
 from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError
-from workqueue.base.keys import ObjectKey
 from workqueue.cache import IndexFunc, Transform
 from workqueue.control import ReconcileFunc
 from workqueue.plugin.resources import ResourceSpec
 from workqueue.plugin.runtime import Runtime
-from workqueue.plugin.sources import ManagedController, ResourceInformer
-from workqueue.queues import RateLimiter
+from workqueue.plugin.sources import ManagedController, QueueOptions, ResourceInformer
 from workqueue.status import parse_address
 
 
@@ -102,8 +101,8 @@ class Manager:
         *,
         wait_for: Sequence[ResourceInformer] = (),
         workers: int = 1,
-        rate_limiter: RateLimiter[ObjectKey] | None = None,
         max_retries: int | None = None,
+        **queue: Unpack[QueueOptions],
     ) -> ManagedController:
         """Drain a queue of keys with a bounded pool of worker threads.
 
@@ -112,10 +111,10 @@ class Manager:
         :param wait_for: informers whose caches must be synced before the first worker starts; ``request.get()``
             looks in the first one.
         :param workers: how many threads, and so how many keys are worked on at once.
-        :param rate_limiter: how long a failed key waits; 5 ms doubled with each failure, to 1000 s, by default.
-            One that is given is used by every run of the operator in this process.
         :param max_retries: after how many retries a failing key is given up until something adds it again;
             None is never.
+        :param queue: ``rate_limiter``, ``max_starvation``, ``fairness``, ``debounce``: see
+            :class:`workqueue.plugin.sources.QueueOptions`.
         :raises ConfigurationError: if one of them cannot be, or the name is taken.
         """
         return self._runtime.controller(
@@ -123,8 +122,8 @@ class Manager:
             reconcile,
             wait_for=wait_for,
             workers=workers,
-            rate_limiter=rate_limiter,
             max_retries=max_retries,
+            options=queue,
         )
 
     def kubernetes(self) -> kubernetes_client.ApiClient:

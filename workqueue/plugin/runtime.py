@@ -21,7 +21,6 @@ import kopf
 
 from workqueue.base.clock import Clock, RealClock
 from workqueue.base.errors import ConfigurationError, WorkqueueError
-from workqueue.base.keys import ObjectKey
 from workqueue.base.text import one_line
 from workqueue.cache import IndexFunc, Transform
 from workqueue.control import ReconcileFunc
@@ -35,10 +34,9 @@ from workqueue.plugin.noise import PREFIX, HandlerNoise, leave_finalizers_alone
 from workqueue.plugin.probes import serve
 from workqueue.plugin.resources import ResourceSpec
 from workqueue.plugin.scope import Scope
-from workqueue.plugin.sources import ManagedController, ResourceInformer
+from workqueue.plugin.sources import ManagedController, QueueOptions, ResourceInformer
 from workqueue.plugin.threads import in_thread
 from workqueue.prometheus import PrometheusMetrics
-from workqueue.queues import RateLimiter
 from workqueue.status import StatusServer
 
 logger = logging.getLogger("workqueue.plugin")
@@ -140,10 +138,16 @@ class Runtime:
         *,
         wait_for: Sequence[ResourceInformer],
         workers: int,
-        rate_limiter: RateLimiter[ObjectKey] | None,
         max_retries: int | None,
+        options: QueueOptions,
     ) -> ManagedController:
         """See :meth:`workqueue.Manager.controller`."""
+        if unknown := sorted(set(options) - QueueOptions.__optional_keys__):
+            raise ConfigurationError(
+                f"controller {name!r}: there is no option {', '.join(unknown)}; "
+                f"there are {', '.join(sorted(QueueOptions.__optional_keys__))}"
+            )
+        rate_limiter = options.get("rate_limiter")
         if rate_limiter is not None and not all(
             callable(getattr(rate_limiter, verb, None)) for verb in ("when", "forget", "num_requeues")
         ):
@@ -160,8 +164,8 @@ class Runtime:
             reconcile,
             wait_for=wait_for,
             workers=workers,
-            rate_limiter=rate_limiter,
             max_retries=max_retries,
+            options=options,
             clock=self.clock,
             metrics=self.metrics,
         )

@@ -4,8 +4,8 @@ Both outlive a run of the operator: each start renews what a run uses up, the ca
 """
 
 import builtins
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from workqueue.base.clock import Clock
 from workqueue.base.keys import ObjectKey
@@ -15,15 +15,30 @@ from workqueue.control import Controller, ControllerStatistics, ReconcileFunc
 from workqueue.informer import HandlerFunc, Informer, InformerStatistics, Resyncer
 from workqueue.plugin.handlers_lane import HandlersLane
 from workqueue.plugin.resources import ResourceSpec
-from workqueue.queues import ItemExponentialFailureRateLimiter, RateLimiter, RateLimitingQueue
+from workqueue.queues import Debounce, PriorityQueue, RateLimiter
 
 if TYPE_CHECKING:
     from workqueue.plugin.runtime import Runtime
 
 F = TypeVar("F", bound=HandlerFunc)
 
-#: controller-runtime's default: per-item exponential, no bucket shared by all keys (pkg/controller).
-BASE_DELAY, MAX_DELAY = 0.005, 1000.0
+#: Seconds after which a key of low priority has its turn whatever else there is.
+MAX_STARVATION = 60.0
+
+
+class QueueOptions(TypedDict, total=False):
+    """How a controller's queue behaves: keywords of whatever makes a controller."""
+
+    #: How long a failed key waits; 5 ms doubled with each failure, to 1000 s, by default. One that is given is used by
+    #: every run of the operator in this process, and by no other controller.
+    rate_limiter: RateLimiter[ObjectKey]
+    #: Seconds after which a key has its turn whatever its priority; 60 by default, None is never.
+    max_starvation: float | None
+    #: Whose a key is: inside one priority, tenants take turns. :func:`workqueue.queues.by_namespace`, or a function of
+    #: yours; by default keys come in the order of their adds.
+    fairness: Callable[[ObjectKey], Hashable]
+    #: How long the changes of one object are gathered into one run; not at all by default.
+    debounce: Debounce
 
 
 class ResourceInformer:
@@ -113,22 +128,22 @@ class ResourceInformer:
         *,
         name: str | None = None,
         workers: int = 1,
-        rate_limiter: RateLimiter[ObjectKey] | None = None,
         max_retries: int | None = None,
+        **queue: Unpack[QueueOptions],
     ) -> "ManagedController":
         """A controller that waits for this informer's cache and looks objects up in it.
 
         :param reconcile: called with a :class:`workqueue.Request` by one worker at a time for each key.
         :param name: for threads, logs and metrics; the resource's by default.
-        :param workers, rate_limiter, max_retries: as of :meth:`workqueue.Manager.controller`.
+        :param workers, max_retries, queue: as of :meth:`workqueue.Manager.controller`.
         """
         return self._runtime.controller(
             name or self.name,
             reconcile,
             wait_for=[self],
             workers=workers,
-            rate_limiter=rate_limiter,
             max_retries=max_retries,
+            options=queue,
         )
 
     # For the runtime.
@@ -161,8 +176,8 @@ class ManagedController:
         *,
         wait_for: Sequence[ResourceInformer],
         workers: int,
-        rate_limiter: RateLimiter[ObjectKey] | None,
         max_retries: int | None,
+        options: QueueOptions,
         clock: Clock,
         metrics: MetricsProvider,
     ) -> None:
@@ -170,12 +185,13 @@ class ManagedController:
         self.name = name
         self.wait_for = tuple(wait_for)
 
-        def make() -> Controller:
-            limiter = rate_limiter or ItemExponentialFailureRateLimiter(BASE_DELAY, MAX_DELAY)
-            queue: RateLimitingQueue[ObjectKey] = RateLimitingQueue(
-                name=name, clock=clock, metrics=metrics, rate_limiter=limiter
+        options = {"max_starvation": MAX_STARVATION, **options}
+
+        def make() -> tuple[PriorityQueue[ObjectKey], Controller]:
+            queue: PriorityQueue[ObjectKey] = PriorityQueue(
+                name=name, clock=clock, metrics=metrics, backoff="steady", **options
             )
-            return Controller(
+            controller = Controller(
                 name,
                 reconcile,
                 queue=queue,
@@ -185,10 +201,12 @@ class ManagedController:
                 max_retries=max_retries,
                 clock=clock,
             )
+            return queue, controller
 
         self._make = make
         self._metrics = metrics
-        self.controller = make()
+        #: Of this run.
+        self.queue, self.controller = make()
 
     def add(self, key: ObjectKey | tuple[str, str] | str) -> None:
         """Ask for a key to be reconciled; from any thread, any handler of Kopf, at any time.
@@ -198,11 +216,6 @@ class ManagedController:
         """
         self.controller.add(key)
 
-    @property
-    def queue(self) -> RateLimitingQueue[ObjectKey]:
-        """The queue of this run."""
-        return self.controller.queue
-
     def statistics(self) -> ControllerStatistics:
         """The controller at this instant."""
         return self.controller.statistics()
@@ -210,4 +223,4 @@ class ManagedController:
     def renew(self) -> None:
         """Make ready for another run in the same process: a queue that is open."""
         self._metrics.queue_closed(self.name, self.queue.statistics)  # it is not, if a key was left in somebody's hands
-        self.controller = self._make()
+        self.queue, self.controller = self._make()

@@ -8,9 +8,12 @@
 """
 
 from workqueue.base.errors import ShutDown
+from workqueue.queues.debounce import Debounce
 from workqueue.queues.dedup import Queue
 from workqueue.queues.delaying import DelayingQueue
+from workqueue.queues.fairness import by_namespace
 from workqueue.queues.parallelizer import parallelize_until
+from workqueue.queues.priority import PriorityQueue
 from workqueue.queues.ratelimiters import (
     BucketRateLimiter,
     ItemExponentialFailureRateLimiter,
@@ -24,15 +27,18 @@ from workqueue.queues.ratelimiting import RateLimitingQueue
 
 __all__ = [
     "BucketRateLimiter",
+    "Debounce",
     "DelayingQueue",
     "ItemExponentialFailureRateLimiter",
     "ItemFastSlowRateLimiter",
     "MaxOfRateLimiter",
+    "PriorityQueue",
     "Queue",
     "RateLimiter",
     "RateLimitingQueue",
     "ShutDown",
     "WithMaxWaitRateLimiter",
+    "by_namespace",
     "default_controller_rate_limiter",
     "parallelize_until",
 ]

@@ -45,7 +45,8 @@ class Queue(QueueCore[K]):
 
         :raises TypeError: if the key is not hashable.
         """
-        self._acquire()
+        if not self._acquire(False):
+            self._contend()
         try:
             if self._heap:
                 # First: keys that are due already keep their place before this one.
@@ -69,7 +70,8 @@ class Queue(QueueCore[K]):
         :raises TimeoutError: when there was no key in time.
         :raises ValueError: if the timeout is not a number.
         """
-        self._acquire()
+        if not self._acquire(False):
+            self._contend()
         try:
             if self._heap or timeout is not None or not self._ready:
                 self._await_locked(timeout)
@@ -87,7 +89,8 @@ class Queue(QueueCore[K]):
         A key that nobody holds changes nothing (client-go queues it a second time).
         """
         closed = False
-        self._acquire()
+        if not self._acquire(False):
+            self._contend()
         try:
             if self._heap:
                 # First, so that a key that came due during the run, this one or another, keeps its turn.

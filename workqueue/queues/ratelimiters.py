@@ -10,11 +10,15 @@ Semantics: client-go util/workqueue/default_rate_limiters.go, in seconds instead
 Departure: a delay, rate or burst that means nothing (negative, not finite, not a number) is refused
 when the limiter is made; client-go takes it and waits nonsense later.
 
-Every limiter may be shared by threads and by queues; each guards its counts by a small lock of its own.
+Every limiter may be used by many threads; each guards its counts by a small lock of its own. Of two queues each needs
+one of its own (:func:`claim`): the failures of a key in one are none in the other, and a forget in one would be one in
+the other. What is meant to be shared, such as one bucket for all, can be a part of each of their limiters.
 """
 
+import contextlib
 import math
 import threading
+import weakref
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
@@ -235,6 +239,38 @@ def default_controller_rate_limiter(*, clock: Clock | None = None) -> MaxOfRateL
         ItemExponentialFailureRateLimiter(0.005, 1000.0),
         BucketRateLimiter(10.0, 100, clock=clock),
     )
+
+
+class _User(Protocol):
+    """A queue, as far as a limiter has to do with one."""
+
+    name: str
+
+    @property
+    def shutting_down(self) -> bool: ...
+
+
+#: Under this name a limiter carries a weak reference to the queue that uses it.
+_USER = "_kopf_workqueue_user"
+
+
+def claim(limiter: object, queue: _User) -> None:
+    """Note that a queue uses the limiter, until it is shut down.
+
+    Asked for in virtual-kubelet/virtual-kubelet#953 ("Split out rate limiter per workqueue"). A limiter that takes
+    no attributes is let through.
+
+    :raises ConfigurationError: if another queue uses it already.
+    """
+    reference = getattr(limiter, _USER, None)
+    user = reference() if isinstance(reference, weakref.ref) else None
+    if user is not None and user is not queue and not user.shutting_down:
+        raise ConfigurationError(
+            f"rate_limiter: queue {user.name!r} uses this {type(limiter).__name__} already; give queue {queue.name!r} "
+            "one of its own, else the failures of one would count in the other"
+        )
+    with contextlib.suppress(AttributeError, TypeError):
+        setattr(limiter, _USER, weakref.ref(queue))
 
 
 def _number(name: str, value: float, unit: str) -> float:

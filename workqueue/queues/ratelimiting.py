@@ -8,7 +8,7 @@ from workqueue.base.clock import Clock
 from workqueue.base.metrics import MetricsProvider
 from workqueue.queues.core import K
 from workqueue.queues.delaying import DelayingQueue
-from workqueue.queues.ratelimiters import RateLimiter, default_controller_rate_limiter
+from workqueue.queues.ratelimiters import RateLimiter, claim, default_controller_rate_limiter
 
 
 class RateLimitingQueue(DelayingQueue[K]):
@@ -25,12 +25,17 @@ class RateLimitingQueue(DelayingQueue[K]):
         """
         :param name, clock, metrics: as of :class:`Queue`.
         :param rate_limiter: who says how long to wait; :func:`default_controller_rate_limiter` by default.
+        :raises ConfigurationError: if the limiter is used by another queue.
         """
-        super().__init__(name=name, clock=clock, metrics=metrics)
-        #: Has a lock of its own: one limiter may serve several queues.
+        #: Has a lock of its own.
         self._rate_limiter: RateLimiter[K] = (
-            rate_limiter if rate_limiter is not None else default_controller_rate_limiter(clock=self._clock)
+            rate_limiter if rate_limiter is not None else default_controller_rate_limiter(clock=clock)
         )
+        super().__init__(name=name, clock=clock, metrics=metrics)
+
+    def _open(self) -> None:
+        claim(self._rate_limiter, self)  # first: the provider is told of no queue that cannot be made
+        super()._open()
 
     def add_rate_limited(self, key: K) -> None:
         """Add the key after the delay its limiter gives; each call counts as one more failure of the key."""
@@ -39,6 +44,9 @@ class RateLimitingQueue(DelayingQueue[K]):
     def forget(self, key: K) -> None:
         """The key is through, for good or ill: its next failure starts from the first delay."""
         self._rate_limiter.forget(key)
+        if self._measures is not None:
+            with self._lock:
+                self._measures.forgets += 1
 
     def num_requeues(self, key: K) -> int:
         """How often the limiter has put the key off since it was last forgotten."""
