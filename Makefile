@@ -31,7 +31,15 @@ run: $(INSTALLED) ## The main job in a cluster, Ctrl-C ends it: CLUSTER=embedded
 
 .PHONY: test
 test: $(INSTALLED) ## Everything that needs only PyPI
-	@$(BIN)/python -m pytest -m "not e2e and not deploy" $(ARGS)
+	@$(BIN)/python -m pytest -m "not e2e and not deploy and not compat" $(ARGS)
+
+.PHONY: compat
+compat: $(INSTALLED) ## The queues against client-go and controller-runtime themselves (needs Go)
+	@$(BIN)/python -m pytest -m compat $(ARGS)
+
+.PHONY: versions
+versions: $(INSTALLED) ## make test on every supported Python
+	@$(BIN)/python -m tests.versions
 
 .PHONY: e2e
 e2e: $(INSTALLED) ## On a real and whole control plane (built from Go modules at first)
@@ -76,5 +84,5 @@ lock: ## Renew the lock files from pyproject.toml
 
 .PHONY: clean
 clean: ## Remove what the other targets made here (cached cluster binaries stay)
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	@rm -rf $(VENV) .versions .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

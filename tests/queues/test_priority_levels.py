@@ -1,6 +1,6 @@
-"""However often keys are raised, put off, taken back and asked for again: what does not count any more does not pile up.
+"""However often keys are raised, put off, taken back and asked for again: what counts no more does not pile up.
 
-So what a step costs depends neither on what happened before nor, but for a heap's logarithm, on how many keys there are.
+So what a step costs depends neither on what happened before nor, but for a heap's logarithm, on the number of keys.
 """
 
 import pytest

@@ -1,7 +1,7 @@
 """Random steps against a model small enough to be believed, and many threads at once.
 
-A failure of the machine prints the steps that led to it, and the blob that repeats them. Where the
-environment says CI the steps are the same in each run.
+A failure of the machine prints the steps that led to it, and the blob that repeats them; one of the
+walk the steps and the seed. Where the environment says CI the steps are the same in each run.
 """
 
 import os
@@ -17,6 +17,7 @@ from workqueue.queues import ItemExponentialFailureRateLimiter, RateLimitingQueu
 from workqueue.testing import FakeClock
 
 from .conftest import PATIENCE, Provider
+from .walking import walk
 
 
 class Model:
@@ -71,8 +72,10 @@ class Model:
 
 KEYS = "abc"  # few, so that much happens to each
 
+DELAYS = [-1, 0, 1, 2, 3, 5, 8]
+
 keys = st.sampled_from(KEYS)
-delays = st.sampled_from([-1, 0, 1, 2, 3, 5, 8])
+delays = st.sampled_from(DELAYS)
 
 
 class RateLimitingQueueMachine(RuleBasedStateMachine):
@@ -196,13 +199,33 @@ class RateLimitingQueueMachine(RuleBasedStateMachine):
 
 TestRateLimitingQueue = RateLimitingQueueMachine.TestCase
 TestRateLimitingQueue.settings = settings(
-    max_examples=400,
+    max_examples=150,
     stateful_step_count=60,
     deadline=None,
     derandomize="CI" in os.environ,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+KEY = {"key": KEYS}
+RULES = [
+    *[("add", KEY, None)] * 4,
+    *[("add_after", KEY | {"delay": DELAYS}, None)] * 3,
+    *[("add_rate_limited", KEY, None)] * 2,
+    ("forget", KEY, None),
+    *[("get", {}, None)] * 4,
+    *[("done_of_any_key", KEY, None)] * 4,
+    ("item", {"again": [False, True]}, lambda machine: machine.model.ready),
+    *[("step", {"seconds": range(5)}, None)] * 3,
+    ("shut_down", {"drain": [False, True], "luck": range(4)}, None),
+    ("look", {}, None),
+]
+
+
+def test_a_long_walk_of_the_rate_limiting_queue(caplog):
+    caplog.set_level("CRITICAL", logger="workqueue.queues")
+    walk(RateLimitingQueueMachine, RULES, steps=20_000)
 
 
 # Real threads.

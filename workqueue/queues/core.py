@@ -13,7 +13,8 @@ Departures from client-go, each because client-go's way loses or doubles work:
 - :meth:`QueueCore.shut_down_with_drain` returns True only when nothing is queued *and* nothing is in
   processing, all concurrent callers return, and ``timeout`` bounds it (client-go waits for the
   keys in processing only, and leaves a second caller hanging).
-- A second :meth:`QueueCore.shut_down` is harmless in every queue.
+- A second :meth:`QueueCore.shut_down` is harmless in every queue, and releases drainers as the first does
+  (controller-runtime panics; client-go's delaying queue does nothing and leaves them hanging).
 """
 
 import logging
@@ -21,7 +22,7 @@ import math
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -61,8 +62,8 @@ class QueueCore(ABC, Generic[K]):
         # All below are guarded by _lock.
         #: What can be handed out now: empty exactly if a getter has to wait. Its order is the subclass's.
         self._ready: Collection[object] = ()
-        #: The instants at which keys that wait for their time are due, as a heap: empty if none waits.
-        self._heap: Sequence[object] = ()
+        #: The keys that wait for their time: empty if none does. Kept by the subclass.
+        self._delayed: Collection[object] = ()
         #: Getters asleep on _changed, and those that were woken and have not run yet.
         self._getters = 0
         #: Of the getters: wake-ups sent to them that none has run on yet. Never more than _getters.
@@ -166,7 +167,7 @@ class QueueCore(ABC, Generic[K]):
     def statistics(self) -> QueueStatistics:
         """The queue at this instant, consistent in itself."""
         with self._lock:
-            if self._heap:
+            if self._delayed:
                 self._promote_locked()
             statistics = self._statistics_locked()
             return statistics if self._measures is None else self._measures.fill(statistics, self._clock.now())
@@ -218,7 +219,7 @@ class QueueCore(ABC, Generic[K]):
         until = None if timeout is None else self._deadline(timeout)
         try:
             while True:
-                due = self._promote_locked() if self._heap else None
+                due = self._promote_locked() if self._delayed else None
                 if self._ready:
                     return
                 if self._shutting_down:
@@ -281,7 +282,7 @@ class QueueCore(ABC, Generic[K]):
     def _shut_down(self, *, release: bool) -> int:
         """Shut down, and release the drainers if asked to; return how many releases there were."""
         with self._lock:
-            if self._heap:
+            if self._delayed:
                 self._promote_locked()
             self._shutting_down = True
             if release:
@@ -314,7 +315,7 @@ class QueueCore(ABC, Generic[K]):
         """Assert every invariant; for tests, after each step."""
         with self._lock:
             assert 0 <= self._woken <= self._getters, "wake-ups for getters that are not there"
-            if self._heap:
+            if self._delayed:
                 self._promote_locked()
             self._check_locked()
 

@@ -48,7 +48,7 @@ class Queue(QueueCore[K]):
         if not self._acquire(False):
             self._contend()
         try:
-            if self._heap:
+            if self._delayed:
                 # First: keys that are due already keep their place before this one.
                 self._promote_locked()
             if self._measures is not None or self._shutting_down or key in self._states:
@@ -73,7 +73,7 @@ class Queue(QueueCore[K]):
         if not self._acquire(False):
             self._contend()
         try:
-            if self._heap or timeout is not None or not self._ready:
+            if self._delayed or timeout is not None or not self._ready:
                 self._await_locked(timeout)
             key = self._ready.popleft()
             self._states[key] = _IN_HANDS
@@ -92,7 +92,7 @@ class Queue(QueueCore[K]):
         if not self._acquire(False):
             self._contend()
         try:
-            if self._heap:
+            if self._delayed:
                 # First, so that a key that came due during the run, this one or another, keeps its turn.
                 self._promote_locked()
             states = self._states
@@ -118,7 +118,7 @@ class Queue(QueueCore[K]):
     def __len__(self) -> int:
         """How many keys could be handed out now: not those in processing, not those that wait for their time."""
         with self._lock:
-            if self._heap:
+            if self._delayed:
                 self._promote_locked()
             return len(self._ready)
 

@@ -27,7 +27,7 @@ class DelayingQueue(Queue[K]):
         super().__init__(name=name, clock=clock, metrics=metrics)
 
     def _open(self) -> None:
-        self._heap = self._delays.heap
+        self._delayed = self._delays.pending
         super()._open()
 
     def add_after(self, key: K, delay: float) -> None:
@@ -45,7 +45,7 @@ class DelayingQueue(Queue[K]):
                 self._dropped += 1
                 self._refused += 1
                 return
-            if self._heap:
+            if self._delayed:
                 self._promote_locked()
             if delay <= 0:
                 self._add_locked(key)

@@ -87,7 +87,7 @@ class PriorityQueue(QueueCore[K]):
         self._processing: dict[K, int] = {}
         #: Keys that wait for their time: (instant due, rank, key).
         self._delays: Delays[K, tuple[float, int, K]] = Delays()
-        self._heap = self._delays.heap
+        self._delayed = self._delays.pending
         #: The latest turn that was given to a key.
         self._turns = 0
         self._ageing: Ageing[K] | None = None if max_starvation is None else Ageing(max_starvation)
@@ -109,7 +109,7 @@ class PriorityQueue(QueueCore[K]):
             self._contend()
         try:
             if (
-                self._heap
+                self._delayed
                 or self._shutting_down
                 or not self._plain
                 or key in self._ready
@@ -132,14 +132,18 @@ class PriorityQueue(QueueCore[K]):
         :raises ValueError: if it is not a number.
         :raises TypeError: if the key is not hashable.
         """
-        self.add_with(key, after=delay)
+        check_delay(key, delay)
+        with self._lock:
+            self._ask_locked(key, None, delay)
 
     def add_rate_limited(self, key: K) -> None:
         """Ask for the key after the delay its limiter gives, which counts one more failure of it. See :meth:`add_with`.
 
         :raises TypeError: if the key is not hashable.
         """
-        self.add_with(key, rate_limited=True)
+        delay = self._limit(key)
+        with self._lock:
+            self._ask_locked(key, None, delay)
 
     def add_with(
         self,
@@ -170,16 +174,19 @@ class PriorityQueue(QueueCore[K]):
             raise TypeError(f"priority={priority!r}: expected an int, or None")
         if rate_limited and respect_backoff:
             raise ValueError("rate_limited is for a key that failed, respect_backoff for one of which nothing is new")
-        for key in keys:
-            delay = after
-            if rate_limited:
-                # Outside the lock: a limiter of a user's may look at the queue. After a shutdown any delay will do.
-                limited = 0.0 if self._shutting_down else self._limiter.when(key)
-                check_delay(key, limited)
-                delay = limited if after is None else min(limited, after)
+        asked: list[tuple[K, float | None]] = []
+        try:
+            for key in keys:
+                delay = self._limit(key) if rate_limited else None
+                if after is not None:
+                    delay = after if delay is None else min(delay, after)
+                asked.append((key, delay))
+        finally:
+            # All at once: a getter that waits is given the first of them in rank. Where a limiter raises, those before.
             with self._lock:
-                if not (respect_backoff and self._is_backing_off_locked(key)):
-                    self._ask_locked(key, priority, delay)
+                for key, delay in asked:
+                    if not (respect_backoff and self._is_backing_off_locked(key)):
+                        self._ask_locked(key, priority, delay)
 
     def cancel(self, key: K) -> bool:
         """Take back what was asked for, ready or waiting. A run under way goes on; failures stay counted.
@@ -190,6 +197,8 @@ class PriorityQueue(QueueCore[K]):
         """
         closed = False
         with self._lock:
+            if self._delayed:
+                self._promote_locked()
             if key in self._ready:
                 self._levels.remove(key)
                 if self._ageing is not None:
@@ -223,7 +232,7 @@ class PriorityQueue(QueueCore[K]):
         if not self._acquire(False):
             self._contend()
         try:
-            if self._heap or timeout is not None or not self._ready:
+            if self._delayed or timeout is not None or not self._ready:
                 self._await_locked(timeout)
             if not self._plain:
                 return self._take_locked()
@@ -242,7 +251,7 @@ class PriorityQueue(QueueCore[K]):
         if not self._acquire(False):
             self._contend()
         try:
-            if self._heap or timeout is not None or not self._ready:
+            if self._delayed or timeout is not None or not self._ready:
                 self._await_locked(timeout)
             key = self._take_locked()
             return key, priority_of(self._processing[key])
@@ -258,7 +267,7 @@ class PriorityQueue(QueueCore[K]):
         if not self._acquire(False):
             self._contend()
         try:
-            if self._heap:
+            if self._delayed:
                 # First, so that a key that came due during the run counts from then.
                 self._promote_locked()
             if self._processing.pop(key, None) is None:
@@ -289,9 +298,17 @@ class PriorityQueue(QueueCore[K]):
     def __len__(self) -> int:
         """How many keys are ready, those asked for while in somebody's hands included (as in controller-runtime)."""
         with self._lock:
-            if self._heap:
+            if self._delayed:
                 self._promote_locked()
             return len(self._ready) + len(self._held)
+
+    def _limit(self, key: K) -> float:
+        """How long the limiter lets the key wait. Outside the lock: one of a user's may look at the queue."""
+        if self._shutting_down:
+            return 0.0  # the key will be refused: any delay will do
+        delay = self._limiter.when(key)
+        check_delay(key, delay)
+        return delay
 
     # Under the lock.
 
@@ -305,7 +322,7 @@ class PriorityQueue(QueueCore[K]):
                 self._dropped += 1
                 self._refused += 1
             return
-        if self._heap:
+        if self._delayed:
             self._promote_locked()
         # Looked up though it may not be needed: a key that cannot be compared with one in hands is refused at once.
         in_hands = self._processing.get(key, 0)
