@@ -4,8 +4,10 @@ Properties asserted by client-go's util/workqueue/delaying_queue_test.go, and th
 Delays are whole or binary fractions of a second, so that instants are exact.
 """
 
+import gc
 import logging
 import math
+import weakref
 from queue import SimpleQueue
 
 import pytest
@@ -411,6 +413,21 @@ def test_delays_that_were_replaced_do_not_pile_up(queue, step):
     assert queue._delays.size() < 200
 
 
+def test_a_key_whose_delay_was_replaced_is_not_kept_alive_once_it_was_handled(queue, clock):
+    class Key:
+        pass
+
+    key = Key()
+    alive = weakref.ref(key)
+    queue.add_after(key, 50)
+    queue.add_after(key, 5)
+    clock.step(5)
+    del key
+    queue.done(queue.get(timeout=0))
+    gc.collect()
+    assert alive() is None
+
+
 def test_ever_earlier_delays_of_the_first_key_do_not_pile_up(queue):
     for number in range(5_000):
         queue.add_after("foo", 6_000 - number)
@@ -438,5 +455,5 @@ def test_the_times_of_delays_are_as_many_as_the_delays(queue, clock):
         clock.step(1)
         take_all(queue)
         queue._check()
-    assert queue._delays.size() < 100
+    assert queue._delays.size() == 0
     assert not queue._delays.pending

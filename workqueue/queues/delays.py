@@ -20,6 +20,8 @@ E = TypeVar("E", bound=tuple[Any, ...])
 
 #: Slots of time a second.
 SLOTS = 8
+#: Instants from here on, infinity among them, are one slot, the last: there are no whole numbers that far.
+FAR = 1e300
 #: Entries that do not count any more are let be while they are fewer than this, or than those that count.
 SLACK = 64
 
@@ -95,8 +97,7 @@ class Delays(Generic[K, E]):
 
     def _insert(self, entry: E) -> None:
         due = entry[0]
-        # Of infinity there is no whole number, and it is a slot like any other: the last.
-        slot = due * SLOTS // 1 if due < math.inf else due
+        slot = due * SLOTS // 1 if due < FAR else math.inf
         entries = self._slots.get(slot)
         if entries is None:
             self._slots[slot] = [entry]
@@ -114,7 +115,7 @@ class Delays(Generic[K, E]):
 
     def _trim(self) -> None:
         """Build the slots anew where most entries do not count: rare enough to cost next to nothing for each entry."""
-        if self._stale > len(self.pending) + SLACK:
+        if self._stale > (len(self.pending) + SLACK if self.pending else 0):
             self._rebuild()
 
     def _rebuild(self) -> None:
@@ -136,7 +137,7 @@ class Delays(Generic[K, E]):
         assert all(id(entry) in kept for entry in self.pending.values()), "a delayed key is in no slot"
         assert all(entry[-1] == key for key, entry in self.pending.items()), "a delay under a wrong key"
         assert len(entries) - len(self.pending) == self._stale, "a wrong count of entries that do not count"
-        assert self._stale <= len(self.pending) + SLACK, "replaced delays pile up"
+        assert self._stale <= (len(self.pending) + SLACK if self.pending else 0), "replaced delays pile up"
         assert sorted(self._order) == sorted(self._slots), "a slot that is never looked at"
         assert all(self._slots.values()), "an empty slot"
         assert self._heaps <= set(self._slots), "slots that are gone are remembered"

@@ -18,27 +18,26 @@ Departures from controller-runtime:
 Ageing, backoff that events cannot inflate, fairness and debounce are a keyword each, and a file each.
 """
 
-import math
 from collections.abc import Callable, Hashable
 from typing import Literal
 
-from workqueue.base.clock import Clock
+from workqueue.base.clock import Clock, RealClock
 from workqueue.base.errors import ConfigurationError
-from workqueue.base.metrics import MetricsProvider, QueueStatistics
+from workqueue.base.metrics import MetricsProvider
 from workqueue.queues.ageing import Ageing
 from workqueue.queues.backoff import SteadyBackoff
-from workqueue.queues.core import K, QueueCore, check_delay
+from workqueue.queues.core import K, check_delay
 from workqueue.queues.debounce import Bursts, Debounce
-from workqueue.queues.delays import Delays
 from workqueue.queues.fairness import FairLevel, Tenants
-from workqueue.queues.levels import Levels, priority_of, rank_of
+from workqueue.queues.levels import Levels, priority_of
+from workqueue.queues.merging import MergingCore
 from workqueue.queues.ratelimiters import ItemExponentialFailureRateLimiter, RateLimiter, claim
 
 #: controller-runtime's default limiter: 5 ms, doubled with each failure, to 1000 s; no bucket for all keys.
 BASE_DELAY, MAX_DELAY = 0.005, 1000.0
 
 
-class PriorityQueue(QueueCore[K]):
+class PriorityQueue(MergingCore[K]):
     """A de-duplicating queue of hashable keys with priorities, delays and rate limits."""
 
     def __init__(
@@ -64,7 +63,6 @@ class PriorityQueue(QueueCore[K]):
         :param debounce: how long plain adds are gathered, see :mod:`workqueue.queues.debounce`; None is not at all.
         :raises ConfigurationError: if one of them cannot be, or the limiter is used by another queue.
         """
-        super().__init__(name=name, clock=clock, metrics=metrics)
         limiter = rate_limiter if rate_limiter is not None else _default_limiter()
         if backoff not in ("plain", "steady"):
             raise ConfigurationError(f"backoff={backoff!r}: expected 'plain' or 'steady'")
@@ -72,29 +70,20 @@ class PriorityQueue(QueueCore[K]):
             raise ConfigurationError(f"fairness={fairness!r}: expected a function from a key to its tenant, or None")
         if debounce is not None and not isinstance(debounce, Debounce):
             raise ConfigurationError(f"debounce={debounce!r}: expected Debounce(quiet, max_wait), or None")
-        #: Has a lock of its own.
-        self._backoff = SteadyBackoff(limiter, clock=self._clock) if backoff == "steady" else None
-        self._limiter: RateLimiter[K] = limiter if self._backoff is None else self._backoff
-
-        # All are guarded by _lock. A key is in at most one of _ready, _held and _delays.
+        clock = clock if clock is not None else RealClock()
+        steady = SteadyBackoff(limiter, clock=clock) if backoff == "steady" else None
         tenants = None if fairness is None else Tenants(fairness)
-        #: The keys that can be handed out, with their ranks.
-        self._levels: Levels[K] = Levels() if tenants is None else Levels(lambda: FairLevel(tenants))
-        self._ready: dict[K, int] = self._levels.ranks
-        #: Ranks of keys that are asked for and in somebody's hands: all are in _processing, too.
-        self._held: dict[K, int] = {}
-        #: Keys in somebody's hands, with the rank they were handed out with.
-        self._processing: dict[K, int] = {}
-        #: Keys that wait for their time: (instant due, rank, key).
-        self._delays: Delays[K, tuple[float, int, K]] = Delays()
-        self._delayed = self._delays.pending
-        #: The latest turn that was given to a key.
-        self._turns = 0
-        self._ageing: Ageing[K] | None = None if max_starvation is None else Ageing(max_starvation)
-        self._bursts: Bursts[K] | None = None if debounce is None else Bursts(debounce)
-        #: True if nobody has to be told of keys that come and go.
-        watchers = (self._measures, self._ageing, self._bursts, self._backoff)
-        self._plain = all(watcher is None for watcher in watchers)
+        super().__init__(
+            name=name,
+            clock=clock,
+            metrics=metrics,
+            levels=Levels() if tenants is None else Levels(lambda: FairLevel(tenants)),
+            ageing=None if max_starvation is None else Ageing(max_starvation),
+            bursts=None if debounce is None else Bursts(debounce),
+            backoff=steady,
+        )
+        #: Has a lock of its own.
+        self._limiter: RateLimiter[K] = limiter if steady is None else steady
         claim(limiter, self)  # at last: a queue that could not be made has no limiter
         self._open()
 
@@ -309,185 +298,6 @@ class PriorityQueue(QueueCore[K]):
         delay = self._limiter.when(key)
         check_delay(key, delay)
         return delay
-
-    # Under the lock.
-
-    def _is_backing_off_locked(self, key: K) -> bool:
-        return self._backoff is not None and self._backoff.holds(key, in_hands=key in self._processing)
-
-    def _ask_locked(self, key: K, priority: int | None, delay: float | None) -> None:
-        """See :meth:`add_with`; a delay of None is a plain add."""
-        if self._shutting_down:
-            if delay is not None:
-                self._dropped += 1
-                self._refused += 1
-            return
-        if self._delayed:
-            self._promote_locked()
-        # Looked up though it may not be needed: a key that cannot be compared with one in hands is refused at once.
-        in_hands = self._processing.get(key, 0)
-        if priority is None:
-            priority = 0 if delay is None else priority_of(in_hands)
-        rank = self._ready.get(key) or self._held.get(key)  # no rank is 0: turns begin with 1
-        if rank is not None:
-            self._raise_locked(key, rank, priority)
-        elif delay is None and self._bursts is None:
-            self._enter_now_locked(key, priority)
-        else:
-            now, pending = self._clock.now(), self._delays.pending.get(key)
-            before = math.inf if pending is None else pending[0]
-            if self._bursts is None:
-                due = now + (delay or 0.0)
-            elif delay is None:
-                due = before = self._bursts.added(key, now, before)
-            else:
-                due = now + delay
-                self._bursts.asked(key, due)
-            if due <= now:
-                self._enter_now_locked(key, priority)
-            else:
-                self._wait_locked(key, priority, min(due, before))
-        if delay is not None:
-            self._retries += 1
-        if self._measures is not None:
-            self._measures.requests += 1
-
-    def _raise_locked(self, key: K, rank: int, priority: int) -> None:
-        """A key that can be, or will be, handed out is asked for again."""
-        if priority > priority_of(rank):
-            self._turns += 1
-            rank = rank_of(priority, self._turns)
-            if key in self._held:
-                self._held[key] = rank
-            else:
-                self._levels.remove(key)
-                self._levels.push(key, rank, priority)
-
-    def _wait_locked(self, key: K, priority: int, due: float) -> None:
-        """A key that is not ready waits until then, whatever it waited for before."""
-        pending = self._delays.pending.get(key)
-        if pending is not None and priority <= priority_of(pending[1]):
-            rank = pending[1]
-            if due == pending[0]:
-                return
-        else:
-            self._turns += 1
-            rank = rank_of(priority, self._turns)
-        if self._delays.put(key, (due, rank, key)):
-            self._relieve_leader_locked()
-
-    def _enter_now_locked(self, key: K, priority: int) -> None:
-        """A key that is not ready becomes so; if it waited it keeps its turn from then, unless its priority rises."""
-        pending = self._delays.pending.get(key)
-        if pending is not None:
-            self._delays.discard(key)
-            if self._bursts is not None:
-                self._bursts.over(key)
-            if priority <= priority_of(pending[1]):
-                self._enter_locked(key, priority_of(pending[1]), rank=pending[1])
-                return
-        self._enter_locked(key, priority)
-
-    def _enter_locked(self, key: K, priority: int, *, rank: int | None = None, at: float | None = None) -> None:
-        """The key is ready, in a turn of its own or in the former one that ``rank`` has; since ``at``, or since now."""
-        in_hands = key in self._processing
-        self._adds += 1
-        if self._measures is not None:
-            self._measures.queued[key] = self._clock.now() if at is None else at
-        late = rank is not None
-        if rank is None:
-            self._turns += 1
-            rank = rank_of(priority, self._turns)
-        if in_hands:
-            self._held[key] = rank
-            return
-        if late:
-            self._levels.push_late(key, rank)
-        else:
-            self._levels.push(key, rank, priority)
-        self._became_ready_locked(key, at)
-
-    def _became_ready_locked(self, key: K, at: float | None = None) -> None:
-        """It can be handed out, since then or since now."""
-        if self._ageing is not None:
-            self._ageing.ready(key, self._clock.now() if at is None else at)
-        if self._getters:
-            self._wake_locked()
-
-    def _take_locked(self) -> K:
-        """Hand out the next key; there is one."""
-        ageing = self._ageing
-        if ageing is not None and ageing.starves(self._clock.now()):
-            key = ageing.oldest()
-            rank = self._levels.remove(key)
-        else:
-            key = self._levels.pop()
-            rank = self._ready.pop(key)
-        if ageing is not None:
-            ageing.gone(key)
-        self._processing[key] = rank
-        if self._backoff is not None:
-            self._backoff.ran(key)
-        if self._measures is not None:
-            self._measures.taken(key, self._clock.now())
-        return key
-
-    def _promote_locked(self) -> float | None:
-        for due, rank, key in self._delays.due(self._clock.now()):
-            if self._bursts is not None:
-                self._bursts.over(key)
-            self._enter_locked(key, priority_of(rank), at=due)
-        return self._next_due_locked()
-
-    def _next_due_locked(self) -> float | None:
-        entry = self._delays.first()
-        return None if entry is None else entry[0]
-
-    def _drop_delayed_locked(self) -> list[K]:
-        if self._bursts is not None:
-            self._bursts.clear()
-        return self._delays.clear()
-
-    def _is_idle_locked(self) -> bool:
-        return not self._ready and not self._processing
-
-    def _left_locked(self) -> tuple[list[K], list[K]]:
-        return list(self._ready), list(self._processing)
-
-    def _statistics_locked(self) -> QueueStatistics:
-        priorities = self._levels.counts()
-        for priority in map(priority_of, self._held.values()):
-            priorities[priority] = priorities.get(priority, 0) + 1
-        return QueueStatistics(
-            name=self.name,
-            depth=len(self._ready) + len(self._held),
-            ready=len(self._ready),
-            processing=len(self._processing),
-            delayed=len(self._delays.pending),
-            adds=self._adds,
-            retries=self._retries,
-            dropped=self._dropped,
-            refused=self._refused,
-            shutting_down=self._shutting_down,
-            priorities=tuple(sorted(priorities.items(), reverse=True)),
-        )
-
-    def _check_locked(self) -> None:
-        ready, held, waiting = set(self._ready), set(self._held), set(self._delays.pending)
-        assert held <= set(self._processing), "a key is held back that nobody holds"
-        assert not ready & set(self._processing), "a key can be handed out that is in somebody's hands"
-        assert not ready & waiting, "a key is ready and waits"
-        assert not held & waiting, "a key is asked for now and waits"
-        self._levels.check()
-        self._delays.check()
-        if self._ageing is not None:
-            self._ageing.check(ready)
-        if self._bursts is not None:
-            self._bursts.check(waiting)
-        assert not (self._shutting_down and waiting), "a delay outlived the shutdown"
-        if self._measures is not None:
-            assert set(self._measures.queued) == ready | held, "times of other keys than those that must be handled"
-            assert set(self._measures.started) == set(self._processing), "times of other keys than those in hands"
 
 
 def _default_limiter() -> RateLimiter[Hashable]:
