@@ -31,7 +31,11 @@ run: $(INSTALLED) ## The main job in a cluster, Ctrl-C ends it: CLUSTER=embedded
 
 .PHONY: test
 test: $(INSTALLED) ## Everything that needs only PyPI
-	@$(BIN)/python -m pytest -m "not e2e and not deploy and not compat" $(ARGS)
+	@$(BIN)/python -m pytest -m "not e2e and not deploy and not compat and not schedules" $(ARGS)
+
+.PHONY: schedules
+schedules: $(INSTALLED) ## The queues in every order of a few threads, one by one
+	@$(BIN)/python -m pytest -m schedules -s $(ARGS)
 
 .PHONY: compat
 compat: $(INSTALLED) ## The queues against client-go and controller-runtime themselves (needs Go)

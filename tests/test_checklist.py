@@ -37,6 +37,41 @@ REQUIRED = {
     "limiter/max-wait",
     # util/workqueue/parallelizer_test.go
     "parallelizer/every-piece-once",
+    # pkg/controller/priorityqueue/priorityqueue_test.go, and the metrics of internal/metrics/workqueue_test.go
+    "priority/returns-a-key",
+    "priority/in-order",
+    "priority/not-in-two-hands",
+    "priority/back-once-done",
+    "priority/de-duplicates",
+    "priority/asked-for-in-hands",
+    "priority/keeps-the-highest",
+    "priority/never-lowers",
+    "priority/raised-goes-ahead",
+    "priority/earliest-time",
+    "priority/length-without-waiting",
+    "priority/get-after-shutdown",
+    "priority/many-keys",
+    "priority/counted-once-when-added",
+    "priority/counted-where-raised",
+    "priority/fifo-inside-a-priority",
+    "priority/fuzz",
+    "priority/high-before-low",
+    "priority/not-before-its-time",
+    "priority/became-ready-high",
+    "priority/at-once",
+    "priority/now-beats-later",
+    "priority/by-time",
+    "priority/shutdown-wakes",
+    "priority/counted-once-ready",
+    "priority/due-and-added",
+    "priority/rate-limited-apart",
+    "priority/no-deadlock",
+    "priority/many-priorities",
+    # Defects of client-go's and controller-runtime's queues that ours do not have.
+    "departure/drain",
+    "departure/done",
+    "departure/second-shutdown",
+    "departure/priority-drain",
     # tools/cache/store_test.go
     "store/contract",
     "store/contract-of-every-store",
@@ -57,6 +92,10 @@ REQUIRED = {
     "names/round-trip",
     # tools/cache/listers_test.go
     "lister/selectors-and-namespace",
+    # Failure stories of queues.
+    *(f"story/{number}" for number in range(5, 10)),
+    # The work queue, point by point.
+    *(f"B{number}" for number in range(1, 10)),
     # The pod controller, point by point.
     *(f"A{number}" for number in range(1, 15)),
 }

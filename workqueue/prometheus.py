@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from workqueue.base.errors import ConfigurationError
 from workqueue.base.metrics import HistogramSnapshot, QueueStatistics
 from workqueue.informer import InformerStatistics
 
@@ -33,7 +34,7 @@ class _Shown:
         self.name = name
         self.statistics = statistics
         #: The priorities that were ever shown, each of which keeps its series; None once they were too many.
-        self._priorities: set[int] | None = {0}
+        self._priorities: set[int] | None = set()
 
     def depths(self, queue: QueueStatistics) -> Mapping[str, int]:
         """Its depth by the label ``priority``, which is empty for a queue without priorities."""
@@ -46,7 +47,7 @@ class _Shown:
         if self._priorities is None:
             return {TOO_MANY: queue.depth}
         depths = dict(queue.priorities)
-        return {str(priority): depths.get(priority, 0) for priority in sorted(self._priorities)}
+        return {str(priority): depths.get(priority, 0) for priority in sorted(self._priorities or {0})}
 
 
 class PrometheusMetrics(Collector):
@@ -58,7 +59,7 @@ class PrometheusMetrics(Collector):
     def __init__(self) -> None:
         #: Held also while queues are read, so that what is remembered of a queue's priorities belongs to one scrape.
         self._lock = threading.Lock()
-        #: Guarded by _lock. Open queues, as often as they were opened.
+        #: Guarded by _lock. Open queues, each of another name.
         self._queues: list[_Shown] = []
         #: Guarded by _lock.
         self._informers: list[Callable[[], InformerStatistics]] = []
@@ -66,8 +67,15 @@ class PrometheusMetrics(Collector):
         self._registry.register(self)
 
     def queue_opened(self, name: str, statistics: Callable[[], QueueStatistics]) -> None:
-        """See :meth:`workqueue.base.metrics.MetricsProvider.queue_opened`."""
+        """See :meth:`workqueue.base.metrics.MetricsProvider.queue_opened`.
+
+        :raises ConfigurationError: if an open queue has that name: a page with one series twice is no page.
+        """
         with self._lock:
+            if any(shown.name == name for shown in self._queues):
+                raise ConfigurationError(
+                    f"there is an open queue {name!r} in these metrics already: name one differently"
+                )
             self._queues.append(_Shown(name, statistics))
 
     def queue_closed(self, name: str, statistics: Callable[[], QueueStatistics]) -> None:
@@ -141,7 +149,9 @@ def _queue_families(queues: Sequence[tuple[str, QueueStatistics, Mapping[str, in
         labels=LABELS,
     )
     oldest = GaugeMetricFamily(
-        "workqueue_oldest_pending_seconds", "How long the oldest ready key has been waiting.", labels=LABELS
+        "workqueue_oldest_pending_seconds",
+        "How long the oldest key that must be handled has been waiting.",
+        labels=LABELS,
     )
     delayed = GaugeMetricFamily("workqueue_delayed", "Keys that wait for their time.", labels=LABELS)
     requests = CounterMetricFamily(

@@ -411,7 +411,7 @@ FILES = (
     Way(
         name="no rate limiter",
         body="pods.controller(lambda request: None, rate_limiter=5)\n",
-        line="controller 'pods': rate_limiter=5, expected one of workqueue.queues, or its like ({file}:5)",
+        line="rate_limiter=5: expected one of workqueue.queues, or its like ({file}:5)",
     ),
     Way(
         name="an option of the queue that is not there",

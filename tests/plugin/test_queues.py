@@ -125,7 +125,7 @@ def test_the_options_reach_the_queue_in_every_run_of_the_operator(manager, clock
     ("options", "line"),
     [
         ({"starvation": 5, "fair": True}, "controller 'jobs': there is no option fair, starvation; there are debounce"),
-        ({"rate_limiter": 5}, "controller 'jobs': rate_limiter=5, expected"),
+        ({"rate_limiter": 5}, "rate_limiter=5: expected"),
         ({"max_starvation": -1}, "max_starvation=-1: expected seconds"),
         ({"max_starvation": True}, "max_starvation=True: expected seconds"),
         ({"fairness": "namespace"}, "fairness='namespace': expected a function"),

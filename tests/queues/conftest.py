@@ -34,10 +34,10 @@ def handle_all(queue):
     keys = []
     while True:
         try:
-            with queue.item(timeout=0) as key:
-                keys.append(key)
+            keys.append(queue.get(timeout=0))
         except (TimeoutError, ShutDown):
             return keys
+        queue.done(keys[-1])
 
 
 @pytest.fixture

@@ -93,9 +93,10 @@ class Model:
         self.free.pop(key, None)
         return self.asked.pop(key, None) is not None
 
-    def when(self, key):
+    def when(self, key, at_most=None):
         self.failures[key] += 1
-        return min(BASE * 2 ** (self.failures[key] - 1), LIMIT)
+        delay = min(BASE * 2 ** (self.failures[key] - 1), LIMIT)
+        return delay if at_most is None else min(delay, at_most)
 
     def forget(self, key):
         self.failures[key] = 0
@@ -117,14 +118,14 @@ class Model:
 
 
 class Aged(Model):
-    """Once a key has been ready for too long it is the next one, the oldest of them first."""
+    """Of every two keys one may be the oldest, if that has been ready for too long."""
+
+    turned = False
 
     def choose(self):
-        for key, since in self.free.items():
-            if self.now - since >= MAX_STARVATION:
-                return key
-            break
-        return super().choose()
+        oldest, since = next(iter(self.free.items()))
+        self.turned = not self.turned and self.now - since >= MAX_STARVATION
+        return oldest if self.turned else super().choose()
 
 
 class Fair(Model):
@@ -206,14 +207,19 @@ class Steady(Model):
         super().__init__()
         self.waits, self.exponents = {}, Counter()
 
-    def when(self, key):
+    def when(self, key, at_most=None):
         self.failures[key] += 1
+        at_most = math.inf if at_most is None else at_most
         wait = self.waits.get(key)
         if wait is not None and not wait.ran:
+            wait.until = min(wait.until, self.now + at_most)
             return max(0, wait.until - self.now)
-        if wait is None or not wait.early:
+        if wait is not None and wait.early:
+            delay = wait.delay
+        else:
             self.exponents[key] += 1
-        delay = min(BASE * 2 ** (self.exponents[key] - 1), LIMIT)
+            delay = min(BASE * 2 ** (self.exponents[key] - 1), LIMIT)
+        delay = min(delay, at_most)
         self.waits[key] = Wait(delay, self.now + delay)
         return delay
 

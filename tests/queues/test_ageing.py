@@ -6,6 +6,7 @@ import pytest
 
 from workqueue.base.errors import ConfigurationError
 from workqueue.queues import ItemExponentialFailureRateLimiter, PriorityQueue, ShutDown
+from workqueue.testing import FakeClock
 
 from .conftest import PATIENCE, handle_all
 
@@ -44,17 +45,40 @@ def test_the_oldest_of_several_starving_keys_goes_first_whatever_their_prioritie
         queue.add_with(key, priority=priority)
         clock.step(1)
     clock.step(LIMIT)
-    queue.add_with("urgent", priority=1000)
-    assert handle_all(queue) == ["first", "second", "third", "urgent"]
+    queue.add_with("urgent", "also urgent", "urgent too", priority=1000)
+    assert handle_all(queue) == ["first", "urgent", "second", "also urgent", "third", "urgent too"]
 
 
 def test_starving_keys_of_one_instant_go_in_the_order_of_adding(queue, clock):
-    keys = [object() for _ in range(10)]
+    keys, urgent = [object() for _ in range(10)], [object() for _ in range(10)]
     for number, key in enumerate(keys):
         queue.add_with(key, priority=-(number % 3))
     clock.step(LIMIT)
-    queue.add_with("urgent", priority=1)
-    assert handle_all(queue) == [*keys, "urgent"]
+    queue.add_with(*urgent, priority=1)
+    got = handle_all(queue)
+    assert (got[::2], got[1::2]) == (keys, urgent)
+
+
+def test_an_urgent_key_waits_for_one_of_a_starving_backlog_at_most(queue, clock):
+    backlog = range(10_000)
+    queue.add_with(*backlog, priority=-100)
+    clock.step(LIMIT)
+    for number in range(3_000):
+        queue.add_with(("urgent", number), priority=0)
+        assert ("urgent", number) in (queue.get(timeout=0), queue.get(timeout=0))
+    assert handle_all(queue) == list(backlog)[3_000:]
+
+
+def test_the_turn_of_a_starving_key_is_not_lost_while_none_starves(queue, clock):
+    queue.add_with("a", priority=-100)
+    clock.step(LIMIT)
+    assert queue.get(timeout=0) == "a"  # it starved, so that the next one goes by priority
+    queue.add_with("b", priority=-100)
+    assert queue.get(timeout=0) == "b"
+    queue.add_with("c", priority=-100)
+    clock.step(LIMIT)
+    queue.add("urgent")
+    assert queue.get(timeout=0) == "c"
 
 
 def test_a_raised_priority_does_not_make_a_key_younger(queue, clock):
@@ -104,8 +128,26 @@ def test_keys_that_came_due_while_nobody_looked_go_oldest_first(queue, clock):
     queue.add_with("first", priority=-2, after=1)
     queue.add_with("third", priority=-3, after=3)
     clock.step(3 + LIMIT)
-    queue.add("urgent")
-    assert handle_all(queue) == ["first", "second", "third", "urgent"]
+    queue.add_with("urgent", "also urgent", "urgent too", priority=5)
+    assert handle_all(queue)[::2] == ["first", "second", "third"]
+
+
+def test_ages_are_in_order_also_where_time_goes_on_while_the_queue_works():
+    class TickingClock(FakeClock):
+        """Later each time that somebody looks, as the machine's is."""
+
+        def now(self):
+            self._now += 2**-10
+            return self._now
+
+    queue = PriorityQueue(clock=TickingClock(), max_starvation=0.05)
+    for number in range(500):
+        queue.add_after(number, number % 7 * 2**-9 + 2**-11)
+        queue.add(-number)
+        queue._check()
+        if number % 3:
+            queue.done(queue.get(timeout=0))
+            queue._check()
 
 
 def test_a_key_asked_for_in_hands_ages_from_its_done(queue, clock):
@@ -126,9 +168,9 @@ def test_ages_hold_for_each_way_to_get(queue, clock):
     for key in ("a", "b", "c"):
         queue.add_with(key, priority=-100)
     clock.step(LIMIT)
-    queue.add_with("urgent", priority=3)
-    assert queue.get() == "a"
-    assert queue.get_with_priority() == ("b", -100)
+    queue.add_with("urgent", "also urgent", priority=3)
+    assert [queue.get(), queue.get()] == ["a", "urgent"]
+    assert [queue.get_with_priority(), queue.get_with_priority()] == [("b", -100), ("also urgent", 3)]
     with queue.item(timeout=0) as key:
         assert key == "c"
 
@@ -141,7 +183,7 @@ def test_falsy_keys_starve_no_longer_than_others(queue, clock, key):
     assert handle_all(queue) == [key, "urgent"]
 
 
-def test_under_a_load_that_never_ends_every_key_goes_within_the_limit_and_its_turn(queue, clock):
+def test_under_a_load_that_never_ends_every_second_key_is_one_of_those_that_starve(queue, clock):
     for number in range(10):
         queue.add_with(("low", number), priority=-100)
     waited = {}
@@ -153,7 +195,7 @@ def test_under_a_load_that_never_ends_every_key_goes_within_the_limit_and_its_tu
             waited[key] = second
         clock.step(1)
         queue.done(key)
-    assert waited == {("low", number): LIMIT + number for number in range(10)}
+    assert waited == {("low", number): LIMIT + 2 * number for number in range(10)}
 
 
 def test_without_a_limit_a_key_may_starve(clock):
@@ -217,9 +259,9 @@ def test_with_fairness_a_starving_key_goes_before_its_tenants_turn(clock):
     queue.add("a1")
     queue.add("a2")
     clock.step(1)
-    queue.add("b1")
+    queue.add_with("b1", "b2", "a3", priority=1)
     clock.step(LIMIT - 1)
-    assert handle_all(queue) == ["a1", "a2", "b1"]
+    assert handle_all(queue) == ["a1", "b1", "a2", "a3", "b2"]
     queue._check()
 
 

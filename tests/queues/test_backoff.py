@@ -4,6 +4,7 @@ The limiter of these tests gives 1 s, then 2, 4, 8 …, so that a delay tells th
 """
 
 import threading
+import time
 
 import pytest
 
@@ -166,6 +167,47 @@ def test_an_explicit_delay_inside_the_window_is_no_retry_either(queue, clock):
     assert clock.now() == fail_at + 1.25
 
 
+def test_a_wait_that_was_cut_short_on_purpose_grows_the_next_one(queue, clock):
+    # Who fails and says "again in a second at most" retries for real, each second.
+    queue.add("foo")
+    for retry in range(1, 5):
+        assert queue.get(timeout=0) == "foo"
+        queue.add_with("foo", after=1, rate_limited=True)
+        queue.done("foo")
+        assert wait(queue, clock) == 1
+        assert queue.num_requeues("foo") == retry
+    fail(queue)
+    assert wait(queue, clock) == 16, "the exponent counted them"
+
+
+def test_a_shorter_wait_asked_for_while_the_key_waits_is_its_wait_from_then_on(queue, clock):
+    queue.add("foo")
+    for _ in range(3):
+        fail(queue)
+        wait(queue, clock)
+    fail(queue)  # 8 s
+    queue.add_with("foo", after=1, rate_limited=True)
+    assert wait(queue, clock) == 1
+    fail(queue)
+    assert wait(queue, clock) == 16, "it was a retry at its time"
+
+
+def test_a_shorter_wait_asked_for_after_an_event_inside_the_window_is_its_wait(queue, clock):
+    queue.add("foo")
+    for _ in range(3):
+        fail(queue)
+        wait(queue, clock)
+    fail(queue)  # 8 s
+    queue.add("foo")
+    assert queue.get(timeout=0) == "foo"
+    queue.add_with("foo", after=1, rate_limited=True)
+    queue.done("foo")
+    queue.add_with("foo", respect_backoff=True)
+    assert wait(queue, clock) == 1
+    fail(queue)
+    assert wait(queue, clock) == 16, "its time had come: it was a retry"
+
+
 def test_a_success_inside_the_window_forgets(queue, clock):
     queue.add("foo")
     fail(queue)
@@ -225,6 +267,18 @@ def test_who_has_nothing_new_to_say_never_cuts_a_backoff(queue, clock):
         clock.step(0.125)
     assert handle_all(queue) == ["foo"]
     assert queue.statistics().retries == 1
+
+
+def test_who_has_nothing_new_to_say_counts_as_asking_also_where_it_is_left_alone(clock, provider):
+    queue = PriorityQueue(name="pods", clock=clock, metrics=provider, backoff="steady")
+    queue.add("foo")
+    fail(queue)
+    queue.add_with("foo", respect_backoff=True)
+    assert (queue.statistics().add_requests, queue.statistics().adds) == (3, 1)
+    queue.shut_down()
+    queue.add_with("foo", respect_backoff=True)
+    assert queue.statistics().add_requests == 3
+    queue._check()
 
 
 def test_who_has_nothing_new_to_say_does_not_make_a_failing_key_run_again_after_its_run(queue, clock):
@@ -424,9 +478,13 @@ def test_a_forget_while_the_limiter_is_asked_leaves_a_backoff_that_can_be_forgot
     assert handle_all(queue) == ["foo"]
 
 
-def test_failures_of_one_key_on_many_threads_are_all_counted_and_raise_the_exponent_once(
-    queue, clock, background, hectic
-):
+def test_failures_of_one_key_on_many_threads_are_all_counted_and_raise_the_exponent_once(clock, background, hectic):
+    class Slow(ItemExponentialFailureRateLimiter):
+        def when(self, key):
+            time.sleep(0.002)  # the others come meanwhile
+            return super().when(key)
+
+    queue = PriorityQueue(clock=clock, rate_limiter=Slow(1, 1000), backoff="steady")
     queue.add("foo")
     assert queue.get(timeout=0) == "foo"
     start = threading.Barrier(8)

@@ -14,7 +14,7 @@ import pytest
 
 from workqueue.queues import ShutDown
 
-from .conftest import PATIENCE
+from .conftest import PATIENCE, WatchedClock
 
 
 def take_all(queue):
@@ -92,6 +92,25 @@ def test_keys_that_are_due_together_come_in_the_order_of_their_times(queue, cloc
     assert len(queue) == 0
     clock.step(2)
     assert take_all(queue) == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("far", [1, 1000, 1e9])
+def test_keys_due_within_a_moment_come_in_the_order_of_their_times(queue, clock, far):
+    moments = [number * 37 % 64 for number in range(64)]
+    queue.add_after("before", 0.5)
+    for first in moments[:32]:
+        queue.add_after(first, far + first / 1024)
+    clock.step(0.5)
+    assert take_all(queue) == ["before"]
+    for later in moments[32:]:
+        queue.add_after(later, far - 0.5 + later / 1024)
+        queue._check()
+    clock.step(far - 0.5)
+    assert take_all(queue) == [0]
+    for moment in range(1, 64):
+        queue.add_after("between", 1 / 2048)
+        clock.step(1 / 1024)
+        assert take_all(queue) == ["between", moment]
 
 
 def test_keys_of_one_instant_come_in_the_order_of_adding(queue, clock):
@@ -316,6 +335,34 @@ def test_a_worker_that_gives_up_leaves_the_timer_to_another(queue, clock, backgr
     clock.wait_for_timed_waiters(1)
     clock.step(3)
     assert patient.result(PATIENCE) == "foo"
+
+
+def test_a_worker_interrupted_while_it_holds_the_timer_leaves_it_to_another(delaying_class, background):
+    class InterruptingClock(WatchedClock):
+        """Interrupts the first thread that wakes from a sleep with a time, as Ctrl-C does."""
+
+        interrupted = False
+
+        def wait(self, condition, until):
+            super().wait(condition, until)
+            if until is not None and not self.interrupted:
+                self.interrupted = True
+                raise KeyboardInterrupt
+
+    clock = InterruptingClock()
+    queue = delaying_class(clock=clock)
+    queue.add_after("foo", 5)
+    first = background(queue.get)
+    clock.wait_for_timed_waiters(1)
+    second = background(queue.get)
+    clock.wait_for_waiters(2)
+    with queue._changed:
+        queue._changed.notify()  # the first
+    assert isinstance(first.exception(PATIENCE), KeyboardInterrupt)
+    clock.wait_for_timed_waiters(1)
+    clock.step(5)
+    assert second.result(PATIENCE) == "foo"
+    queue._check()
 
 
 def test_a_worker_that_takes_another_key_leaves_the_timer_to_another(queue, clock, background):

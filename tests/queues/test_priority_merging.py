@@ -213,3 +213,26 @@ def test_many_keys_are_asked_for_by_one_call_each_as_by_itself(queue, clock):
     assert queue.statistics().delayed == 2
     clock.step(1)
     assert handle_all(queue) == ["a", "b"]
+
+
+def test_a_getter_that_waits_is_given_the_first_in_turn_of_keys_that_are_asked_for_together(queue, clock, background):
+    queue.add_after("old", 60)
+    got = background(queue.get)
+    clock.wait_for_waiters(1)
+    queue.add_with("new", "old")
+    assert got.result(PATIENCE) == "old"
+
+
+def test_where_the_limiter_raises_the_keys_before_are_asked_for_and_the_others_are_not(clock):
+    class Picky(ItemExponentialFailureRateLimiter):
+        def when(self, key):
+            if key == "c":
+                raise LookupError(key)
+            return super().when(key)
+
+    queue = PriorityQueue(clock=clock, rate_limiter=Picky(1, 1000))
+    with pytest.raises(LookupError):
+        queue.add_with("a", "b", "c", "d", rate_limited=True)
+    assert queue.statistics().delayed == 2
+    clock.step(1)
+    assert handle_all(queue) == ["a", "b"]

@@ -69,8 +69,7 @@ class PriorityQueueMachine(RuleBasedStateMachine):
         for key in some:
             delay = after
             if rate_limited:
-                limited = 0 if self.model.down else self.model.when(key)
-                delay = limited if after is None else min(limited, after)
+                delay = 0 if self.model.down else self.model.when(key, after)
             self.model.ask(key, priority, delay)
 
     @rule(key=keys, priority=priorities)
@@ -78,6 +77,8 @@ class PriorityQueueMachine(RuleBasedStateMachine):
         self.queue.add_with(key, priority=priority, respect_backoff=True)
         if not self.model.backs_off(key):
             self.model.ask(key, priority)
+        elif not self.model.down:
+            self.model.requests += 1
 
     @rule(key=keys)
     def cancel(self, key):

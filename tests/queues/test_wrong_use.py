@@ -1,5 +1,6 @@
 """Wrong use is loud, changes nothing, and leaves a queue that works."""
 
+import copy
 import gc
 import logging
 import math
@@ -417,6 +418,34 @@ def test_limiters_may_have_a_part_in_common(limiting_class, second_class, clock)
     assert handle_all(second) == ["a"]
 
 
+@BOTH
+def test_a_copy_of_a_limiter_is_another_one(limiting_class, second_class):
+    class Constant:
+        def when(self, key):
+            return 5.0
+
+        def forget(self, key):
+            pass
+
+        def num_requeues(self, key):
+            return 0
+
+    limiter = Constant()
+    first = limiting_class(rate_limiter=limiter)
+    second = second_class(rate_limiter=copy.copy(limiter))
+    with pytest.raises(ConfigurationError):
+        second_class(rate_limiter=limiter)
+    assert not first.shutting_down
+    assert not second.shutting_down
+
+
+@pytest.mark.parametrize("wrong", [5, "exponential", ItemExponentialFailureRateLimiter, lambda key: 5.0, object()])
+def test_what_is_no_limiter_is_refused_by_name(limiting_class, provider, wrong):
+    with pytest.raises(ConfigurationError, match=r"^rate_limiter=.*: expected "):
+        limiting_class(name="pods", metrics=provider, rate_limiter=wrong)
+    assert not provider.opened
+
+
 def test_a_limiter_that_takes_no_attributes_is_let_through(limiting_class):
     class Slotted(ItemExponentialFailureRateLimiter):
         __slots__ = ()
@@ -429,6 +458,78 @@ def test_a_limiter_that_takes_no_attributes_is_let_through(limiting_class):
     limiter = Slotted(1, 1000)
     for _ in range(2):
         limiting_class(rate_limiter=limiter)
+
+
+# A provider of metrics that fails.
+
+
+class FailingProvider:
+    def __init__(self, *, when):
+        self.when = when
+
+    def queue_opened(self, name, statistics):
+        if self.when == "opened":
+            raise LookupError("the name is taken")
+
+    def queue_closed(self, name, statistics):
+        raise LookupError("broken")
+
+
+def test_a_provider_that_takes_no_such_queue_is_an_error_of_who_makes_it_and_keeps_no_limiter(limiting_class, limiter):
+    with pytest.raises(LookupError, match="the name is taken") as caught:
+        limiting_class(name="pods", metrics=FailingProvider(when="opened"), rate_limiter=limiter)
+    assert caught.value.__traceback__ is not None, "the unfinished queue is in there, alive"
+    limiting_class(name="pods", rate_limiter=limiter)
+
+
+def test_a_provider_that_fails_at_the_end_is_no_error_of_the_shutdown_nor_of_the_last_done(queue_class, clock, caplog):
+    queue = queue_class(name="pods", clock=clock, metrics=FailingProvider(when="closed"))
+    queue.shut_down()
+    assert "queue 'pods': its provider of metrics failed" in caplog.text
+    caplog.clear()
+    queue = queue_class(name="pods", clock=clock, metrics=FailingProvider(when="closed"))
+    queue.add("a")
+    queue.shut_down()
+    queue.done(queue.get())
+    assert "queue 'pods': its provider of metrics failed" in caplog.text
+    assert queue.shut_down_with_drain() is True
+
+
+def test_keys_that_cannot_be_told_do_not_keep_a_shutdown_from_telling_of_the_others(delaying_class, clock, caplog):
+    class Silent:
+        def __str__(self):
+            raise Broken
+
+        __repr__ = __str__
+
+    queue = delaying_class(name="pods", clock=clock)
+    queue.add_after(Silent(), 5)
+    queue.add_after("default/web", 6)
+    queue.add("ready")
+    queue.add(Silent())
+    assert queue.shut_down_with_drain(timeout=0) is False
+    assert "2 delayed keys dropped: <a Silent that cannot be told>, default/web" in caplog.text
+    assert "2 keys queued (ready, <a Silent that cannot be told>)" in caplog.text
+
+
+def test_a_tenant_that_cannot_be_compared_is_an_error_of_who_asks_and_changes_nothing(clock):
+    class Tenant:
+        def __hash__(self):
+            return 1
+
+        def __eq__(self, other):
+            raise Broken
+
+    queue = PriorityQueue(clock=clock, fairness=lambda key: Tenant())
+    queue.add("a")
+    queue.add_with("b", priority=5)
+    for priority in (0, 5):
+        with pytest.raises(Broken):
+            queue.add_with("c", priority=priority)
+        assert not queue._lock.locked()
+        queue._check()
+    assert handle_all(queue) == ["b", "a"]
+    queue._check()
 
 
 # After the shutdown.

@@ -90,7 +90,7 @@ class QueueStatistics:
     add_requests: int = 0
     #: Calls of ``forget``.
     forgets: int = 0
-    #: Age, in seconds, of the key that has been ready for longest.
+    #: Age, in seconds, of the oldest key that must be handled; one asked for while in somebody's hands is such a key.
     oldest_pending: float = 0.0
     #: From a key's add (or from the end of its delay) to its get.
     queue_duration: HistogramSnapshot = field(default_factory=HistogramSnapshot)
@@ -106,7 +106,10 @@ class MetricsProvider(Protocol):
     """Who wants to know of queues: implemented by :mod:`workqueue.prometheus`, or by a user."""
 
     def queue_opened(self, name: str, statistics: Callable[[], QueueStatistics]) -> None:
-        """A measured queue exists from now on; ``statistics`` may be called from any thread."""
+        """A measured queue exists from now on; ``statistics`` may be called from any thread.
+
+        What it raises, such as that the name is taken, is raised to whoever makes the queue.
+        """
         ...
 
     def queue_closed(self, name: str, statistics: Callable[[], QueueStatistics]) -> None:

@@ -212,6 +212,7 @@ class Controller:
     def _work(self) -> None:
         while not self._stopped and not self._is_too_late():
             key: ObjectKey | None = None
+            priority = 0
             try:
                 with self._hand_out() as (key, priority):
                     if not self._stopped:
@@ -219,7 +220,7 @@ class Controller:
             except ShutDown:
                 return
             except BaseException as error:
-                self._restart_worker(key, error)
+                self._restart_worker(key, priority, error)
 
     @contextlib.contextmanager
     def _hand_out(self) -> Iterator[tuple[ObjectKey, int]]:
@@ -235,7 +236,7 @@ class Controller:
         """A stop is under way, and another run would likely be cut off by its end."""
         return self._deadline is not None and self._clock.now() + self._longest > self._deadline
 
-    def _restart_worker(self, key: ObjectKey | None, error: BaseException) -> None:
+    def _restart_worker(self, key: ObjectKey | None, priority: int, error: BaseException) -> None:
         """The loop itself failed (a limiter that raises, say): report it, keep the key, breathe, go on."""
         with self._stop_changed:
             self._counts.restarts += 1
@@ -247,7 +248,10 @@ class Controller:
             )  # fmt: skip
         if key is not None:
             with contextlib.suppress(BaseException):
-                self.queue.add_after(key, RESTART_PAUSE)
+                if isinstance(self.queue, PriorityQueue):
+                    self.queue.add_with(key, priority=priority, after=RESTART_PAUSE)
+                else:
+                    self.queue.add_after(key, RESTART_PAUSE)
         with self._stop_changed:
             while not self._stopped and self._clock.now() < resume:
                 self._clock.wait(self._stop_changed, resume)

@@ -147,13 +147,6 @@ class Runtime:
                 f"controller {name!r}: there is no option {', '.join(unknown)}; "
                 f"there are {', '.join(sorted(QueueOptions.__optional_keys__))}"
             )
-        rate_limiter = options.get("rate_limiter")
-        if rate_limiter is not None and not all(
-            callable(getattr(rate_limiter, verb, None)) for verb in ("when", "forget", "num_requeues")
-        ):
-            raise ConfigurationError(
-                f"controller {name!r}: rate_limiter={rate_limiter!r}, expected one of workqueue.queues, or its like"
-            )
         if name in self._controllers:
             raise ConfigurationError(
                 f"there is a controller {name!r} already: give one of them another name (a file that is loaded twice "

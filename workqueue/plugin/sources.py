@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from workqueue.base.clock import Clock
+from workqueue.base.errors import ConfigurationError
 from workqueue.base.keys import ObjectKey
 from workqueue.base.metrics import MetricsProvider
 from workqueue.cache import NAMESPACE_INDEX, Indexer, IndexFunc, Lister, Reader, Transform, namespace
@@ -30,7 +31,7 @@ class QueueOptions(TypedDict, total=False):
     """How a controller's queue behaves: keywords of whatever makes a controller."""
 
     #: How long a failed key waits; 5 ms doubled with each failure, to 1000 s, by default. One that is given is used by
-    #: every run of the operator in this process, and by no other controller.
+    #: every run of the operator in this process, and what it counted goes on; no other controller may use it.
     rate_limiter: RateLimiter[ObjectKey]
     #: Seconds after which a key has its turn whatever its priority; 60 by default, None is never.
     max_starvation: float | None
@@ -191,16 +192,20 @@ class ManagedController:
             queue: PriorityQueue[ObjectKey] = PriorityQueue(
                 name=name, clock=clock, metrics=metrics, backoff="steady", **options
             )
-            controller = Controller(
-                name,
-                reconcile,
-                queue=queue,
-                workers=workers,
-                cache=self.wait_for[0].indexer if self.wait_for else None,
-                synced=lambda: all(source.has_synced for source in self.wait_for),
-                max_retries=max_retries,
-                clock=clock,
-            )
+            try:
+                controller = Controller(
+                    name,
+                    reconcile,
+                    queue=queue,
+                    workers=workers,
+                    cache=self.wait_for[0].indexer if self.wait_for else None,
+                    synced=lambda: all(source.has_synced for source in self.wait_for),
+                    max_retries=max_retries,
+                    clock=clock,
+                )
+            except ConfigurationError:
+                queue.shut_down()  # nobody will: it would be shown in the metrics, and keep its limiter
+                raise
             return queue, controller
 
         self._make = make
@@ -222,5 +227,6 @@ class ManagedController:
 
     def renew(self) -> None:
         """Make ready for another run in the same process: a queue that is open."""
+        self.queue.shut_down()
         self._metrics.queue_closed(self.name, self.queue.statistics)  # it is not, if a key was left in somebody's hands
         self.queue, self.controller = self._make()

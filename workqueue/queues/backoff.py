@@ -13,6 +13,7 @@ token from a bucket (controller-runtime#1594: a key that is added faster than th
 longer each time).
 """
 
+import math
 import threading
 from collections.abc import Hashable
 from typing import Generic, TypeVar
@@ -61,20 +62,27 @@ class SteadyBackoff(Generic[K]):
         #: Written under _lock. Of each key that was made to wait since it was last forgotten.
         self._waits: dict[K, _Wait] = {}
 
-    def when(self, key: K) -> float:
-        """Count one more failure of the key and return how many seconds it should wait."""
+    def when(self, key: K, at_most: float = math.inf) -> float:
+        """Count one more failure of the key and return how many seconds it should wait.
+
+        :param at_most: seconds that it waits at most, whatever the limiter says.
+        """
         with self._asking:
             with self._lock:
                 wait = self._waits.get(key)
+                now = self._clock.now()
                 if wait is not None and not wait.ran:  # it waits already
                     wait.extra += 1
-                    return max(0.0, wait.until - self._clock.now())
+                    wait.until = min(wait.until, now + at_most)
+                    return max(0.0, wait.until - now)
                 if wait is not None and wait.early:
                     wait.extra += 1
-                    wait.begin(wait.delay, self._clock.now())
-                    return wait.delay
+                    delay = min(wait.delay, at_most)
+                    wait.begin(delay, now)
+                    return delay
             delay = self._limiter.when(key)
             check_delay(key, delay)
+            delay = min(delay, at_most)
             with self._lock:
                 # Looked for again: it may have been forgotten meanwhile.
                 wait = self._waits.get(key)

@@ -86,7 +86,11 @@ class QueueCore(ABC, Generic[K]):
     def _open(self) -> None:
         """Tell the provider, once the subclass is complete: it may read statistics from then on."""
         if self._metrics is not None:
-            self._metrics.queue_opened(self.name, self.statistics)
+            try:
+                self._metrics.queue_opened(self.name, self.statistics)
+            except BaseException:
+                self._shutting_down = True  # there is no such queue: it holds no limiter
+                raise
 
     @abstractmethod
     def add(self, key: K) -> None:
@@ -309,7 +313,10 @@ class QueueCore(ABC, Generic[K]):
     def _report_closed(self) -> None:
         """Outside the lock: the provider may be reading our statistics under a lock of its own."""
         if self._metrics is not None:
-            self._metrics.queue_closed(self.name, self.statistics)
+            try:
+                self._metrics.queue_closed(self.name, self.statistics)
+            except Exception:  # the key that was done, or the shutdown, has nothing to do with it
+                logger.exception("queue %r: its provider of metrics failed", self.name)
 
     def _check(self) -> None:
         """Assert every invariant; for tests, after each step."""
@@ -332,5 +339,12 @@ def check_delay(key: object, delay: float) -> None:
 
 def brief(keys: list[K], limit: int = 10) -> str:
     """A few keys for a log line."""
-    shown = ", ".join(str(key) for key in keys[:limit])
+    shown = ", ".join(_told(key) for key in keys[:limit])
     return shown + (f" and {len(keys) - limit} more" if len(keys) > limit else "") if keys else "none"
+
+
+def _told(key: object) -> str:
+    try:
+        return str(key)
+    except Exception:
+        return f"<a {type(key).__name__} that cannot be told>"

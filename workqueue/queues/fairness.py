@@ -107,8 +107,9 @@ class FairLevel(Generic[K]):
 
     def _of(self, key: K) -> FifoLevel[K]:
         """The keys of the key's tenant."""
-        tenant = self._tenant[key] = self._tenants.of(key)
+        tenant = self._tenants.of(key)
         level = self._levels.get(tenant)
         if level is None:
             level = self._levels[tenant] = FifoLevel()
+        self._tenant[key] = tenant
         return level

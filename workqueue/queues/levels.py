@@ -1,8 +1,8 @@
 """Ready keys by rank: the highest priority first, and within one priority in the order of their turns.
 
-A turn is a number given to a key when it becomes ready; it is what controller-runtime calls the
-added counter (pkg/controller/priorityqueue/priorityqueue.go). Priority and turn together are one
-number, the rank: the smaller, the sooner.
+A turn is a number given to a key when it is first asked for, or when its time comes; it is what
+controller-runtime calls the added counter (pkg/controller/priorityqueue/priorityqueue.go). Priority
+and turn together are one number, the rank: the smaller, the sooner.
 
 controller-runtime keeps the keys in a B-tree; here each priority has a deque, to whose end nearly
 every key goes, and a heap for the few that come back with an older turn. So a key costs the same
@@ -180,7 +180,11 @@ class Levels(Generic[K]):
         level = self._levels.get(priority)
         if level is None:
             level = self._open(priority)
-        level.push(key)
+        try:
+            level.push(key)
+        except BaseException:
+            self._take_back(key, priority)
+            raise
 
     def push_late(self, key: K, rank: int) -> None:
         """The key is ready, with a turn from before."""
@@ -189,7 +193,11 @@ class Levels(Generic[K]):
         level = self._levels.get(priority)
         if level is None:
             level = self._open(priority)
-        level.push_late(key, rank)
+        try:
+            level.push_late(key, rank)
+        except BaseException:
+            self._take_back(key, priority)
+            raise
 
     def pop(self) -> K:
         """The next key, which is left in ``ranks``: the caller takes it out. There must be one."""
@@ -237,6 +245,13 @@ class Levels(Generic[K]):
         if len(self._order) > 2 * len(self._levels) + SLACK:
             self._order[:] = [-each for each in self._levels]
             heapify(self._order)
+
+    def _take_back(self, key: K, priority: int) -> None:
+        """A level would not have the key: its tenant, say, cannot be compared with others."""
+        del self.ranks[key]
+        level = self._levels[priority]
+        if not level and level is not self.top:
+            self._close(priority)
 
     def check(self) -> None:
         """Assert every invariant; for tests."""

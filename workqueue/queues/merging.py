@@ -165,7 +165,7 @@ class MergingCore(QueueCore[K]):
     def _take_locked(self) -> K:
         """Hand out the next key; there is one."""
         ageing = self._ageing
-        if ageing is not None and ageing.starves(self._clock.now()):
+        if ageing is not None and ageing.has_turn(self._clock.now()):
             key = ageing.oldest()
             rank = self._levels.remove(key)
         else:

@@ -2,9 +2,9 @@
 
 Semantics: controller-runtime pkg/controller/priorityqueue/priorityqueue.go. A key that is asked for
 again keeps the higher of its priorities and the earlier of its times; inside one priority keys come
-in the order in which they became ready; a key in somebody's hands may be asked for again, is ready
-at once, and is handed out after its ``done``. Where a :class:`DelayingQueue` keeps a pending delay
-beside an add, here an add now beats it: this queue is no drop-in for that one.
+in the order in which they were first asked for, or their times came; a key in somebody's hands may be
+asked for again, is ready at once, and is handed out after its ``done``. Where a :class:`DelayingQueue`
+keeps a pending delay beside an add, here an add now beats it: this queue is no drop-in for that one.
 
 Departures from controller-runtime:
 
@@ -18,6 +18,7 @@ Departures from controller-runtime:
 Ageing, backoff that events cannot inflate, fairness and debounce are a keyword each, and a file each.
 """
 
+import math
 from collections.abc import Callable, Hashable
 from typing import Literal
 
@@ -166,16 +167,16 @@ class PriorityQueue(MergingCore[K]):
         asked: list[tuple[K, float | None]] = []
         try:
             for key in keys:
-                delay = self._limit(key) if rate_limited else None
-                if after is not None:
-                    delay = after if delay is None else min(delay, after)
+                delay = self._limit(key, after) if rate_limited else after
                 asked.append((key, delay))
         finally:
             # All at once: a getter that waits is given the first of them in rank. Where a limiter raises, those before.
             with self._lock:
                 for key, delay in asked:
-                    if not (respect_backoff and self._is_backing_off_locked(key)):
+                    if not respect_backoff or not self._is_backing_off_locked(key):
                         self._ask_locked(key, priority, delay)
+                    elif self._measures is not None and not self._shutting_down:
+                        self._measures.requests += 1
 
     def cancel(self, key: K) -> bool:
         """Take back what was asked for, ready or waiting. A run under way goes on; failures stay counted.
@@ -291,13 +292,17 @@ class PriorityQueue(MergingCore[K]):
                 self._promote_locked()
             return len(self._ready) + len(self._held)
 
-    def _limit(self, key: K) -> float:
+    def _limit(self, key: K, at_most: float | None = None) -> float:
         """How long the limiter lets the key wait. Outside the lock: one of a user's may look at the queue."""
         if self._shutting_down:
             return 0.0  # the key will be refused: any delay will do
+        if at_most is None:
+            at_most = math.inf
+        if self._backoff is not None:
+            return self._backoff.when(key, at_most)
         delay = self._limiter.when(key)
         check_delay(key, delay)
-        return delay
+        return min(delay, at_most)
 
 
 def _default_limiter() -> RateLimiter[Hashable]:

@@ -33,7 +33,7 @@ _FOREVER = (2**63 - 1) / 1e9
 
 
 class RateLimiter(Protocol[KeyT_contra]):
-    """Says how long a key should wait. All methods may be called from any thread."""
+    """Says how long a key should wait. Called from any thread; it may look at a queue, and not add to it."""
 
     def when(self, key: KeyT_contra) -> float:
         """Count one more failure of the key and return how many seconds it should wait."""
@@ -254,23 +254,32 @@ class _User(Protocol):
 _USER = "_kopf_workqueue_user"
 
 
+def check_limiter(limiter: object) -> None:
+    """:raises ConfigurationError: if it is no limiter."""
+    verbs = ("when", "forget", "num_requeues")
+    if isinstance(limiter, type) or not all(callable(getattr(limiter, verb, None)) for verb in verbs):
+        raise ConfigurationError(f"rate_limiter={limiter!r}: expected one of workqueue.queues, or its like")
+
+
 def claim(limiter: object, queue: _User) -> None:
     """Note that a queue uses the limiter, until it is shut down.
 
     Asked for in virtual-kubelet/virtual-kubelet#953 ("Split out rate limiter per workqueue"). A limiter that takes
     no attributes is let through.
 
-    :raises ConfigurationError: if another queue uses it already.
+    :raises ConfigurationError: if it is no limiter, or another queue uses it already.
     """
-    reference = getattr(limiter, _USER, None)
-    user = reference() if isinstance(reference, weakref.ref) else None
+    check_limiter(limiter)
+    claimed, reference = getattr(limiter, _USER, (0, None))
+    # Of a copy of a limiter the note is the original's.
+    user = reference() if reference is not None and claimed == id(limiter) else None
     if user is not None and user is not queue and not user.shutting_down:
         raise ConfigurationError(
             f"rate_limiter: queue {user.name!r} uses this {type(limiter).__name__} already; give queue {queue.name!r} "
             "one of its own, else the failures of one would count in the other"
         )
     with contextlib.suppress(AttributeError, TypeError):
-        setattr(limiter, _USER, weakref.ref(queue))
+        setattr(limiter, _USER, (id(limiter), weakref.ref(queue)))
 
 
 def _number(name: str, value: float, unit: str) -> float:
