@@ -1,14 +1,23 @@
-"""Run every benchmark: each module here that has a ``main()``, in the order of the names.
+"""Run the benchmarks: each module here that has a ``main()``, in the order of the names.
 
-``python -m tests.bench`` runs all; ``python -m tests.bench queue workers`` those named. One benchmark
-runs in one process of its own: what the one before left in memory would slow the next.
+``python -m tests.bench`` runs all; ``python -m tests.bench queue workers`` those named. ``--write`` also writes
+docs/benchmarks.md (or the file that is named after it) from all of them; ``--quick`` is for trying whether it
+runs. ``BENCH_SIZES=1000,20000`` chooses other sizes. One benchmark runs in one process of its own: what the one
+before left in memory would slow the next.
 """
 
+import argparse
+import os
 import pkgutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import tests.bench
+from tests.bench import machine, page, records
+from tests.bench.scale import scale
+from tests.bench.turns import ROOT
 
 
 def names() -> list[str]:
@@ -21,22 +30,50 @@ def names() -> list[str]:
     )
 
 
-def main(wanted: list[str]) -> int:
-    """Run the benchmarks of those names, all if none is named; return the exit status."""
-    unknown = sorted(set(wanted) - set(names()))
-    if unknown:
-        print(f"error: no benchmark {', '.join(unknown)}; there are: {', '.join(names())}", file=sys.stderr)
-        return 2
+def run(wanted: list[str]) -> list[str]:
+    """Run the benchmarks of those names; return those that failed."""
     failed = []
-    for name in wanted or names():
+    for name in wanted:
         print(f"== {name}", flush=True)
         code = f"from tests.bench.bench_{name} import main; main()"
-        if subprocess.run([sys.executable, "-c", code], check=False).returncode:
+        if subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode:
             failed.append(name)
         print(flush=True)
-    if failed:
-        print(f"error: failed: {', '.join(failed)}", file=sys.stderr)
-    return 1 if failed else 0
+    return failed
+
+
+def main(arguments: list[str]) -> int:
+    """Run what is asked for; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Timings, printed and never asserted.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(names())}; all by default")
+    parser.add_argument("--quick", action="store_true", help="few and small: to try whether it runs")
+    parser.add_argument(
+        "--write", nargs="?", type=Path, const=ROOT / machine.GENERATED, metavar="FILE", help=machine.GENERATED
+    )
+    asked = parser.parse_args(arguments)
+    if unknown := sorted(set(asked.names) - set(names())):
+        print(f"error: no benchmark {', '.join(unknown)}; there are: {', '.join(names())}", file=sys.stderr)
+        return 2
+    if asked.names and asked.write:
+        print("error: --write wants all benchmarks: the page has one date, one commit and one machine", file=sys.stderr)
+        return 2
+    if asked.quick:
+        os.environ["BENCH_QUICK"] = "1"
+    if asked.write and asked.write.exists():
+        page.by_hand(asked.write.read_text(encoding="utf-8"))  # rather now than after a quarter of an hour
+    facts = machine.facts() if asked.write else {}
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder, "records")
+        saved.touch()
+        os.environ[records.FILE] = str(saved)
+        failed = run(asked.names or names())
+        if failed:
+            print(f"error: failed: {', '.join(failed)}", file=sys.stderr)
+            return 1
+        if asked.write:
+            page.write(asked.write, page.sections(names(), records.load(saved)), facts, scale())
+            print(f"written: {asked.write}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,48 +1,131 @@
-"""The question that started this: are several workers on one queue faster than one?
+"""The question that started this: are several workers on one queue faster than one? And how near to ideal is it?
 
-1,000 keys of 20 ms each, 5 workers against 1, in one run. `time.sleep` stands for I/O, which is what
-reconcilers mostly do; for computing in Python the interpreter's lock allows no such gain.
+`time.sleep` stands for I/O, which is what reconcilers mostly do; for computing in Python the interpreter's
+lock allows no such gain. Beside the controller stand bare threads on a ``queue.Queue``.
 """
 
+import queue
 import threading
 import time
+from collections.abc import Callable
 
+from tests.bench.records import Record, Records, save
+from tests.bench.scale import scale
+from tests.bench.sections import NOT_MEASURED, Section, Target, figures
+from tests.bench.subjects import AS_CONTROLLERS_DO
 from workqueue.base.keys import ObjectKey
 from workqueue.control import Controller, Request
-from workqueue.queues import RateLimitingQueue
+from workqueue.queues import PriorityQueue
 
-KEYS = 1000
-WORK = 0.02
+CONTROLLER, BARE = "Controller", "threads on a queue.Queue"
+#: (keys, seconds that each takes, workers).
+QUESTION = ((1_000, 0.02, 1), (1_000, 0.02, 5))
+BURST = (10_000, 0.01, 64)
+
+TEXT = """
+A key is a `time.sleep`, and ideal is the sum of these by the number of workers. The clock runs from the start of the
+workers, which find all keys queued, until the last key is handled.
+"""
 
 
-def drain(workers: int) -> float:
-    """Seconds until all keys are handled by so many workers."""
-    queue: RateLimitingQueue[ObjectKey] = RateLimitingQueue()
+def controller(keys: int, work: float, workers: int) -> float:
+    """Seconds until a controller has handled all keys."""
     left = threading.Semaphore(0)
 
     def reconcile(request: Request) -> None:
-        time.sleep(WORK)
+        time.sleep(work)
         left.release()
 
-    controller = Controller("bench", reconcile, queue=queue, workers=workers)
-    for number in range(KEYS):
-        controller.add(("default", f"pod-{number}"))
+    ours: PriorityQueue[ObjectKey] = PriorityQueue(**AS_CONTROLLERS_DO)
+    control = Controller("bench", reconcile, queue=ours, workers=workers)
+    for number in range(keys):
+        control.add(("default", f"pod-{number}"))
     began = time.perf_counter()
-    controller.start()
-    for _ in range(KEYS):
+    control.start()
+    for _ in range(keys):
         left.acquire()
     took = time.perf_counter() - began
-    controller.stop(grace=10)
+    control.stop(grace=10)
     return took
 
 
+def bare(keys: int, work: float, workers: int) -> float:
+    """Seconds until as many threads have: no retries, no log, no names, nothing but the queue."""
+    theirs: queue.Queue[ObjectKey | None] = queue.Queue()
+    left = threading.Semaphore(0)
+
+    def run() -> None:
+        while theirs.get() is not None:
+            time.sleep(work)
+            left.release()
+            theirs.task_done()
+
+    for number in range(keys):
+        theirs.put(ObjectKey("default", f"pod-{number}"))
+    threads = [threading.Thread(target=run) for _ in range(workers)]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for _ in range(keys):
+        left.acquire()
+    took = time.perf_counter() - began
+    for _ in threads:
+        theirs.put(None)
+    for thread in threads:
+        thread.join()
+    return took
+
+
+def measure(repeats: int) -> Records:
+    """Everybody in turn; the figure is the percentage of ideal."""
+    plan: list[tuple[str, Callable[[int, float, int], float], tuple[int, float, int]]] = [
+        *((CONTROLLER, controller, each) for each in (BURST, *QUESTION)),
+        (BARE, bare, BURST),
+    ]
+    found: dict[tuple[str, int, int], list[float]] = {}
+    for repeat in range(repeats):
+        for name, run, (keys, work, workers) in plan:
+            if repeat and workers == 1:
+                continue  # twenty seconds that are always the same
+            shares = found.setdefault((name, keys, workers), [])
+            shares.append(100 * keys * work / workers / run(keys, work, workers))
+    return Records(
+        Record(task="burst", keys=keys, consumers=workers, contender=name, figures={"share": shares})
+        for (name, keys, workers), shares in found.items()
+    )
+
+
+def section(records: Records) -> Section:
+    """The page's part."""
+    keys, work, workers = BURST
+    shares = records.turns("burst", workers, CONTROLLER, keys, "share")
+    percent = "{:.1f} %".format
+    return Section(
+        title="Workers",
+        text=TEXT,
+        targets=[
+            Target(
+                what=f"burst of {keys:,} keys of {work * 1000:g} ms, {workers} workers",
+                limit="at least 95 % of ideal",
+                measured=NOT_MEASURED if shares is None else f"{percent(min(shares))} at least in a turn",
+                reached=None if shares is None else min(shares) >= 95,
+            )
+        ],
+        tables=[
+            (
+                f"Of ideal, keys of {seconds * 1000:g} ms, workers: {number}:",
+                figures(records, "burst", number, figure="share", show=percent),
+            )
+            for _, seconds, number in (BURST, *QUESTION)
+        ],
+    )
+
+
 def main() -> None:
-    one, five = drain(1), drain(5)
-    ideal = KEYS * WORK
-    print(f"{KEYS} keys of {WORK * 1000:g} ms")
-    print(f"  1 worker   {one:7.2f} s  ({ideal / one:6.1%} of ideal)")
-    print(f"  5 workers  {five:7.2f} s  ({ideal / 5 / five:6.1%} of ideal)")
-    print(f"  ratio      {one / five:7.2f}")
+    """Measure, save and print."""
+    records = measure(scale().repeats)
+    save(records)
+    print(section(records).render())
 
 
 if __name__ == "__main__":
