@@ -7,7 +7,7 @@ import pytest
 from tests.control.conftest import settle, until
 from workqueue.base.keys import ObjectKey
 from workqueue.control import Result
-from workqueue.queues import ItemExponentialFailureRateLimiter, RateLimitingQueue
+from workqueue.queues import ItemExponentialFailureRateLimiter, PriorityQueue, RateLimitingQueue
 
 KEY = ObjectKey("default", "a")
 
@@ -165,3 +165,17 @@ def test_a_handler_of_the_log_that_raises_ends_no_worker(make, runs, clock):
         assert controller.statistics().workers == 1
     finally:
         logger.removeHandler(handler)
+
+
+def test_a_key_whose_limiter_raises_keeps_its_priority(make, runs, clock):
+    priorities = []
+    runs.answer = lambda request: priorities.append(request.priority)
+    limiter = Broken(RuntimeError("broken"), "num_requeues")
+    controller = make(runs, queue=PriorityQueue(clock=clock, rate_limiter=limiter))
+    controller.queue.add_with(KEY, priority=-100)
+    controller.start()
+    until(lambda: controller.queue.statistics().delayed == 1)
+    clock.wait_for_waiters(1)
+    clock.step(1)
+    runs.wait(1)
+    assert priorities == [-100]

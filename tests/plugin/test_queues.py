@@ -136,3 +136,14 @@ def test_an_option_that_cannot_be_is_one_line(manager, options, line):
     with pytest.raises(ConfigurationError, match=line):
         manager.controller("jobs", lambda request: None, **options)
     manager.controller("jobs", lambda request: None)  # and the name is not taken by it
+
+
+def test_a_controller_that_cannot_be_made_leaves_no_queue_behind(manager):
+    limiter = ItemExponentialFailureRateLimiter(1, 2)
+    with pytest.raises(ConfigurationError, match="workers=0"):
+        manager.controller("jobs", lambda request: None, workers=0, rate_limiter=limiter)
+    _, page = manager._runtime.metrics.render()
+    assert b'name="jobs"' not in page
+    manager.controller("jobs", lambda request: None, rate_limiter=limiter)
+    _, page = manager._runtime.metrics.render()
+    assert page.count(b'workqueue_adds_total{controller="jobs",name="jobs"}') == 1

@@ -4,6 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.status.conftest import get
+from workqueue.base.errors import ConfigurationError
 from workqueue.cache import Indexer
 from workqueue.informer import Informer
 from workqueue.prometheus import PrometheusMetrics
@@ -309,6 +310,14 @@ def test_each_queue_has_series_of_its_own(queue, metrics, clock):
     jobs.shut_down()
     assert value(metrics, "workqueue_depth", name="jobs") is None
     assert value(metrics, "workqueue_depth", name="pods") == 0
+
+
+def test_a_second_open_queue_of_one_name_is_refused(queue, metrics, clock):
+    with pytest.raises(ConfigurationError, match="there is an open queue 'pods' in these metrics already"):
+        RateLimitingQueue(name="pods", clock=clock, metrics=metrics)
+    assert value(metrics, "workqueue_depth", name="pods") == 0
+    queue.shut_down()
+    RateLimitingQueue(name="pods", clock=clock, metrics=metrics)
 
 
 def test_a_renewed_queue_takes_the_place_of_the_closed_one(queue, metrics, clock):
