@@ -9,7 +9,7 @@ from tests.bench.bench_queue import growth
 from tests.bench.records import Records
 from tests.bench.scale import Scale, scale
 from tests.bench.sections import Section, Target, figures, ratios
-from tests.bench.tasks import BETWEEN
+from tests.bench.tasks import BETWEEN, WAITING
 from tests.bench.turns import Turn, take
 
 PAIRS = (
@@ -22,11 +22,16 @@ PAIRS = (
 #: Each once; peers are neighbours.
 CONTENDERS = tuple(dict.fromkeys(name for pair in PAIRS for name in pair))
 
+BESIDE = tuple(name for name in CONTENDERS if "metrics" not in name)
+
 TEXT = """
 Nanoseconds of CPU for each key: of the whole process, Go's goroutines that move keys when they are due included. Time
 means nothing here, as most of it is waiting. One thread puts all keys off, so that all of them wait at once; then it
 gets, forgets (in priority queues) and finishes them as they come due, half a microsecond after each other, in an order
 that has nothing to do with the order in which they were added.
+
+"Beside {waiting:,} keys that wait": keys are added, got, forgotten and done in one thread, as if nothing were put off,
+but {waiting:,} others are, for an hour. An operator whose keys come back every hour is always like that.
 """
 
 
@@ -42,6 +47,10 @@ def turns(scale: Scale) -> Iterator[Turn]:
             if size < 1_000_000 or "metrics" not in name:
                 rounds = scale.rounds(size, part=6)
                 yield Turn(task="delayed", contender=name, keys=size, rounds=rounds, seconds=shortest(size))
+    for size in scale.sizes:
+        for name in BESIDE:
+            if size < 1_000_000:
+                yield Turn(task="beside", contender=name, keys=size, rounds=scale.rounds(size, part=3))
 
 
 def targets(records: Records) -> Iterator[Target]:
@@ -61,7 +70,7 @@ def late(records: Records) -> list[str]:
 
 def section(records: Records) -> Section:
     """The page's part."""
-    text = TEXT
+    text = TEXT.format(waiting=WAITING)
     if names := late(records):
         text += f"\nFewer waited at once, as the first were due before the last were added: {', '.join(names)}.\n"
     return Section(
@@ -71,6 +80,8 @@ def section(records: Records) -> Section:
         tables=[
             ("CPU:", figures(records, "delayed", figure="cpu")),
             ("CPU compared:", ratios(records, "delayed", 0, PAIRS, figure="cpu")),
+            (f"Beside {WAITING:,} keys that wait, time:", figures(records, "beside")),
+            (f"Beside {WAITING:,} keys that wait, time compared:", ratios(records, "beside", 0, PAIRS)),
         ],
     )
 

@@ -15,13 +15,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.bench.subjects import Tally, make
+from tests.bench.subjects import Subject, Tally, make
 from workqueue.base.keys import ObjectKey
 
 #: Seconds that consumers get to fall asleep before each round.
 PAUSE = 0.002
 #: Seconds that lie between two delays, next to each other.
 BETWEEN = 5e-7
+#: Keys that wait all the time, beside.
+WAITING = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +74,19 @@ def make_delays(number: int, shortest: float) -> list[float]:
 
 def alone(options: Options) -> dict[str, float]:
     """One thread adds all keys, then gets, forgets (where that exists) and finishes them."""
-    keys = make_keys(options.keys)
-    subject, watch = make(options.queue, measured=options.measured), Stopwatch()
+    return _fill_and_drain(options, make(options.queue, measured=options.measured))
+
+
+def beside(options: Options) -> dict[str, float]:
+    """As alone, while other keys, which are put off for an hour, wait in the queue."""
+    subject = make(options.queue, measured=options.measured)
+    for number in range(WAITING):
+        subject.queue.add_after(ObjectKey("waiting", f"pod-{number}"), 3600.0 + number)
+    return _fill_and_drain(options, subject)
+
+
+def _fill_and_drain(options: Options, subject: Subject) -> dict[str, float]:
+    keys, watch = make_keys(options.keys), Stopwatch()
     gc.collect()
     watch.start()
     for _ in range(options.rounds):
@@ -170,6 +183,7 @@ def _switches(seconds: float) -> float:
 
 TASKS: dict[str, Callable[[Options], dict[str, float]]] = {
     "alone": alone,
+    "beside": beside,
     "mixed": mixed,
     "crowd": crowd,
     "delayed": delayed,

@@ -154,6 +154,9 @@ def test_a_pattern_that_fits_no_namespace_is_a_named_cause_and_mends_when_one_co
         assert operator.get("/readyz").status_code != 200
         assert operator.get("/livez").ok
         operator.wait_until_seen(f"{cause}; waiting for one (are the patterns right?)")
+        # Kopf looks at namespaces, and then lists and watches them: what comes to be between the two it never sees.
+        watched = lambda: any(r.path == "/api/v1/namespaces" and is_watch(r.query) for r in server.requests)  # noqa: E731
+        eventually(watched, "a watch of namespaces")
         server.create("namespaces", {"metadata": {"name": "team-a"}})
         server.create("pods", pod("web", "team-a"))
         operator.wait_until_seen("team-a/web: pod created")

@@ -32,7 +32,7 @@ func main() {
 	var asked options
 	flag.StringVar(&asked.queue, "queue", "plain", "plain, delaying, ratelimiting or priority")
 	flag.BoolVar(&asked.measured, "measured", false, "with controller-runtime's metrics")
-	flag.StringVar(&asked.task, "task", "alone", "alone, mixed, crowd, delayed or idle")
+	flag.StringVar(&asked.task, "task", "alone", "alone, beside, mixed, crowd, delayed or idle")
 	flag.IntVar(&asked.keys, "keys", 1000, "how many keys are in the queue at once")
 	flag.IntVar(&asked.rounds, "rounds", 1, "how often it is filled and emptied")
 	flag.IntVar(&asked.consumers, "consumers", 1, "crowd and idle: how many wait for keys")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 
 var tasks = map[string]func(options) figures{
 	"alone":   alone,
+	"beside":  beside,
 	"mixed":   mixed,
 	"crowd":   crowd,
 	"delayed": delayed,
@@ -21,10 +23,25 @@ var tasks = map[string]func(options) figures{
 // pause is how long consumers get to fall asleep before each round.
 const pause = 2 * time.Millisecond
 
+// waiting is how many keys wait all the time, beside.
+const waiting = 1000
+
 // alone: one goroutine adds all keys, then gets, forgets and finishes them.
 func alone(asked options) figures {
+	return fillAndDrain(asked, newQueue(asked.queue, asked.measured))
+}
+
+// beside is alone, while other keys, which are put off for an hour, wait in the queue.
+func beside(asked options) figures {
+	q := newQueue(asked.queue, asked.measured).(workqueue.TypedDelayingInterface[key])
+	for i := range waiting {
+		q.AddAfter(key{"waiting", fmt.Sprintf("pod-%d", i)}, time.Hour+time.Duration(i)*time.Second)
+	}
+	return fillAndDrain(asked, q)
+}
+
+func fillAndDrain(asked options, q queue) figures {
 	keys := makeKeys(asked.keys)
-	q := newQueue(asked.queue, asked.measured)
 	defer q.ShutDown()
 	runtime.GC()
 	var watch stopwatch
