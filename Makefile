@@ -74,7 +74,7 @@ lint: $(INSTALLED) ## ruff, mypy strict, import-linter
 
 .PHONY: bench
 bench: $(INSTALLED) ## Timings, printed and never asserted
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 # The image gets the versions that are tested: requirements.lock rules the others.
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header

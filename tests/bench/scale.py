@@ -1,4 +1,4 @@
-"""How much is measured: all of it takes a quarter of an hour; ``BENCH_QUICK=1`` is for trying whether it runs."""
+"""How much is measured: all of it takes ten minutes; ``BENCH_QUICK=1`` is for trying whether it runs."""
 
 import os
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ class Scale:
     """
 
     sizes: tuple[int, ...] = (1_000, 100_000, 1_000_000)
-    repeats: int = 5
+    repeats: int = 3
     keys: int = 300_000
     seconds: float = 5.0
 
