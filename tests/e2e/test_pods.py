@@ -7,7 +7,7 @@ import kopf
 import pytest
 
 from tests.operators.harness import ROOT, eventually, run_as_process, run_in_process
-from workqueue.queues import RateLimitingQueue
+from workqueue.queues import PriorityQueue
 
 
 @pytest.mark.e2e
@@ -16,14 +16,14 @@ def test_two_hundred_pods_go_through_the_queue(control_plane, admin, namespace, 
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("KUBECONFIG", str(plane.kubeconfig_for("operator")))
     handed_out: Counter[str] = Counter()  # an independent counter at the queue's door
-    get = RateLimitingQueue.get
+    get = PriorityQueue.get_with_priority
 
     def counting_get(queue, timeout=None):
-        key = get(queue, timeout)
+        key, priority = get(queue, timeout)
         handed_out[str(key)] += 1
-        return key
+        return key, priority
 
-    monkeypatch.setattr(RateLimitingQueue, "get", counting_get)
+    monkeypatch.setattr(PriorityQueue, "get_with_priority", counting_get)
     nodes = [f"node-{number}" for number in range(4)]
     for number in range(199):
         # Those of the last ten are not scheduled yet.
@@ -63,7 +63,7 @@ def test_two_hundred_pods_go_through_the_queue(control_plane, admin, namespace, 
 
         eventually(lambda: len(counted()) == 1, "the same count on both sides of the door")
         assert handed_out.total() >= 200
-        assert operator.metric("workqueue_depth", name="pods", controller="pods", priority="") == 0
+        assert operator.metric("workqueue_depth", name="pods", controller="pods") == 0
         assert admin.pods(namespace) == before, "the operator changed a pod"
 
         for number in range(189, 199):

@@ -54,11 +54,15 @@ class Probes:
         eventually(lambda: self.get("/readyz").ok, "readiness")
 
     def metric(self, metric: str, /, **labels: str) -> float:
-        for family in text_string_to_metric_families(self.get("/metrics").text):
-            for sample in family.samples:
-                if sample.name == metric and labels.items() <= sample.labels.items():
-                    return sample.value
-        raise AssertionError(f"no metric {metric} {labels}")
+        """The sum of the samples with these labels, such as the depth of all priorities."""
+        found = [
+            sample.value
+            for family in text_string_to_metric_families(self.get("/metrics").text)
+            for sample in family.samples
+            if sample.name == metric and labels.items() <= sample.labels.items()
+        ]
+        assert found, f"no metric {metric} {labels}"
+        return sum(found)
 
     def is_idle(self, adds_at_least: int) -> bool:
         """Nothing queued, so much was queued, and all of it is done."""
