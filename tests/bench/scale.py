@@ -10,7 +10,7 @@ class Scale:
     smaller queue is filled and emptied several times; seconds: how long an idle queue is looked at.
     """
 
-    sizes: tuple[int, ...] = (1_000, 100_000, 1_000_000)
+    sizes: tuple[int, ...] = (1_000, 1_000_000)
     repeats: int = 3
     keys: int = 300_000
     seconds: float = 5.0
