@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
     if asked.quick:
         os.environ["BENCH_QUICK"] = "1"
     if asked.write and asked.write.exists():
-        page.by_hand(asked.write.read_text(encoding="utf-8"))  # rather now than after ten minutes
+        page.by_hand(asked.write.read_text(encoding="utf-8"))  # rather now than after twenty minutes
     facts = machine.facts() if asked.write else {}
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder, "records")

@@ -1,4 +1,4 @@
-"""How much is measured: all of it takes ten minutes; ``BENCH_QUICK=1`` is for trying whether it runs."""
+"""How much is measured: all of it takes twenty minutes; ``BENCH_QUICK=1`` is for trying whether it runs."""
 
 import os
 from dataclasses import dataclass, replace
