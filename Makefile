@@ -31,11 +31,15 @@ run: $(INSTALLED) ## The main job in a cluster, Ctrl-C ends it: CLUSTER=embedded
 
 .PHONY: test
 test: $(INSTALLED) ## Everything that needs only PyPI
-	@$(BIN)/python -m pytest -m "not e2e and not deploy and not compat and not schedules" $(ARGS)
+	@$(BIN)/python -m pytest -m "not e2e and not deploy and not compat and not schedules and not lanes" $(ARGS)
 
 .PHONY: schedules
 schedules: $(INSTALLED) ## The queues in every order of a few threads, one by one
 	@$(BIN)/python -m pytest -m schedules -s $(ARGS)
+
+.PHONY: lanes
+lanes: $(INSTALLED) ## Both ways in which events come, against the same tests
+	@$(BIN)/python -m pytest -m lanes $(ARGS)
 
 .PHONY: compat
 compat: $(INSTALLED) ## The queues against client-go and controller-runtime themselves (needs Go)
@@ -49,6 +53,11 @@ versions: $(INSTALLED) ## make test on every supported Python
 e2e: $(INSTALLED) ## On a real and whole control plane (built from Go modules at first)
 	@$(BIN)/python -m tests.cluster.build
 	@$(BIN)/python -m pytest -m e2e $(ARGS)
+
+.PHONY: faults
+faults: $(INSTALLED) ## 200 random fault runs on a real kube-apiserver (a quarter of an hour)
+	@$(BIN)/python -m tests.cluster.build
+	@$(BIN)/python -m tests.faults --runs 200 $(ARGS)
 
 .PHONY: cluster
 cluster: $(INSTALLED) ## That control plane for you: prints its kubeconfig, runs until Ctrl-C

@@ -8,6 +8,7 @@ registered anywhere: a :class:`PrometheusMetrics` is as many as you make.
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import get_args
 
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -18,7 +19,8 @@ from prometheus_client.utils import floatToGoString
 
 from workqueue.base.errors import ConfigurationError
 from workqueue.base.metrics import HistogramSnapshot, QueueStatistics
-from workqueue.informer import InformerStatistics
+from workqueue.informer import InformerStatistics, Kind
+from workqueue.informer.lane import Difference
 
 LABELS = ("name", "controller")
 
@@ -111,11 +113,7 @@ class PrometheusMetrics(Collector):
             counted = [(shown, shown.statistics()) for shown in self._queues]
             queues = [(shown.name, queue, shown.depths(queue)) for shown, queue in counted]
         yield from _queue_families(queues)
-        objects = GaugeMetricFamily("informer_objects", "Objects in the cache.", labels=("name",))
-        for read in informers:
-            informer = read()
-            objects.add_metric((informer.name,), informer.cache.objects)
-        yield objects
+        yield from _informer_families([read() for read in informers])
 
 
 def _queue_families(queues: Sequence[tuple[str, QueueStatistics, Mapping[str, int]]]) -> Iterator[Metric]:
@@ -181,6 +179,61 @@ def _queue_families(queues: Sequence[tuple[str, QueueStatistics, Mapping[str, in
         dropped.add_metric((*labels, "late"), queue.refused)
     yield from (depth, adds, retries, waited, worked, unfinished, longest)
     yield from (oldest, delayed, requests, forgets, dropped)
+
+
+def _informer_families(informers: Sequence[InformerStatistics]) -> Iterator[Metric]:
+    """The families of all informers."""
+    label = ("name",)
+    objects = GaugeMetricFamily("informer_objects", "Objects in the cache.", labels=label)
+    synced = GaugeMetricFamily("informer_synced", "1 while the cache is live, else 0.", labels=label)
+    lane = GaugeMetricFamily("informer_lane", "1 for the lane that runs.", labels=(*label, "lane"))
+    events = CounterMetricFamily("informer_events", "Events taken in.", labels=label)
+    stale = CounterMetricFamily(
+        "informer_stale_events", "Events of an older state or a former object, ignored.", labels=label
+    )
+    pending = GaugeMetricFamily("informer_pending", "Changes that handlers have not been told yet.", labels=label)
+    lists = CounterMetricFamily("informer_lists", "Lists that replaced the cache.", labels=label)
+    watches = CounterMetricFamily("informer_watches", "Watches begun.", labels=label)
+    interruptions = CounterMetricFamily(
+        "informer_interruptions", "Watches and lists that ended otherwise than by their own end.", labels=label
+    )
+    ignored = CounterMetricFamily(
+        "informer_ignored", "Events and objects that could not be read or stored.", labels=label
+    )
+    silence = GaugeMetricFamily(
+        "informer_silence_seconds", "Since the last byte of the watch, bookmarks included.", labels=label
+    )
+    errors = CounterMetricFamily("informer_handler_errors", "Calls of handlers that raised.", labels=(*label, "kind"))
+    slow = CounterMetricFamily("informer_handler_slow", "Calls of handlers over 50 ms.", labels=(*label, "kind"))
+    checks = CounterMetricFamily("informer_consistency_checks", "Comparisons with the API server.", labels=label)
+    differences = CounterMetricFamily(
+        "informer_differences", "Objects that differed from the API server, and were mended.", labels=(*label, "kind")
+    )
+    for informer in informers:
+        name = (informer.name,)
+        objects.add_metric(name, informer.cache.objects)
+        synced.add_metric(name, informer.synced)
+        events.add_metric(name, informer.events)
+        stale.add_metric(name, informer.stale_events)
+        pending.add_metric(name, informer.pending)
+        for kind in get_args(Kind):
+            handlers = [handler for handler in informer.handlers if handler.kind == kind]
+            errors.add_metric((*name, kind), sum(handler.errors for handler in handlers))
+            slow.add_metric((*name, kind), sum(handler.slow for handler in handlers))
+        if informer.lane is not None:
+            lane.add_metric((*name, informer.lane.lane), 1)
+            lists.add_metric(name, informer.lane.lists)
+            watches.add_metric(name, informer.lane.watches)
+            interruptions.add_metric(name, informer.lane.interruptions)
+            ignored.add_metric(name, informer.lane.ignored)
+            if informer.lane.silence is not None:
+                silence.add_metric(name, informer.lane.silence)
+        if informer.consistency is not None:
+            checks.add_metric(name, informer.consistency.checks)
+            for difference in get_args(Difference):
+                differences.add_metric((*name, difference), informer.consistency.differences.get(difference, 0))
+    yield from (objects, synced, lane, events, stale, pending)
+    yield from (lists, watches, interruptions, ignored, silence, errors, slow, checks, differences)
 
 
 def _cumulative(histogram: HistogramSnapshot) -> list[tuple[str, float]]:

@@ -2,8 +2,9 @@
 
 ``python -m tests.bench`` runs all; ``python -m tests.bench queue workers`` those named. ``--write`` also writes
 docs/benchmarks.md (or the file that is named after it) from all of them; ``--quick`` is for trying whether it
-runs. ``BENCH_SIZES=1000,20000`` chooses other sizes. One benchmark runs in one process of its own: what the one
-before left in memory would slow the next.
+runs. ``BENCH_SIZES=1000,20000`` chooses other sizes of queues; ``sync --pods 300 --only ours`` fewer pods, and of the
+intake's subjects those whose name has this. One benchmark runs in one process of its own: what the one before left in
+memory would slow the next.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import tests.bench
 from tests.bench import machine, page, records
-from tests.bench.scale import scale
+from tests.bench.scale import CHOSEN, scale
 from tests.bench.turns import ROOT
 
 
@@ -42,6 +43,14 @@ def run(wanted: list[str]) -> list[str]:
     return failed
 
 
+def _count(text: str) -> int:
+    """A number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
 def main(arguments: list[str]) -> int:
     """Run what is asked for; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Timings, printed and never asserted.")
@@ -50,17 +59,23 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--write", nargs="?", type=Path, const=ROOT / machine.GENERATED, metavar="FILE", help=machine.GENERATED
     )
+    for name in CHOSEN:
+        parser.add_argument(f"--{name}", type=_count, metavar="N", help="see Scale in tests/bench/scale.py")
+    parser.add_argument("--only", metavar="TEXT", help="of the intake's subjects those whose name has this")
     asked = parser.parse_args(arguments)
     if unknown := sorted(set(asked.names) - set(names())):
         print(f"error: no benchmark {', '.join(unknown)}; there are: {', '.join(names())}", file=sys.stderr)
         return 2
-    if asked.names and asked.write:
+    if asked.write and (asked.names or asked.only):
         print("error: --write wants all benchmarks: the page has one date, one commit and one machine", file=sys.stderr)
         return 2
+    for name in (*CHOSEN, "only"):
+        if (value := getattr(asked, name)) is not None:
+            os.environ[f"BENCH_{name.upper()}"] = str(value)
     if asked.quick:
         os.environ["BENCH_QUICK"] = "1"
     if asked.write and asked.write.exists():
-        page.by_hand(asked.write.read_text(encoding="utf-8"))  # rather now than after twenty minutes
+        page.by_hand(asked.write.read_text(encoding="utf-8"))  # rather now than when all is measured
     facts = machine.facts() if asked.write else {}
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder, "records")

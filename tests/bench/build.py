@@ -1,6 +1,8 @@
-"""Build the Go program that measures client-go's and controller-runtime's queues, once: `python -m tests.bench.build`.
+"""Build the Go programs that measure client-go and controller-runtime, once: `python -m tests.bench.build`.
 
-The binary is kept under `${XDG_CACHE_HOME:-~/.cache}/kopf-workqueue/bench/` by everything it is made from: its
+There are two, each with what it needs and no more: what a program links decides how often Go collects its garbage.
+
+The binaries are kept under `${XDG_CACHE_HOME:-~/.cache}/kopf-workqueue/bench/` by everything they are made from: their
 sources, go.mod and go.sum, and the version of Go. What a user can mend is a `BuildError` of few lines; benchmarks then
 do without these peers, and say so.
 """
@@ -18,6 +20,8 @@ from pathlib import Path
 from tests.cluster.components import numbers, required_version
 
 SOURCES = Path(__file__).resolve().parent / "peers"
+#: The packages of the programs, and what each measures.
+PROGRAMS = {"queues": (".", "queues"), "informers": ("./informers", "informer")}
 
 
 class BuildError(Exception):
@@ -38,11 +42,15 @@ def versions() -> dict[str, str]:
 class Builder:
     """Finds the binary or builds it.
 
-    environ: the environment to obey (XDG_CACHE_HOME, PATH, HOME, and Go's own variables); say: gets each line of
-    progress, by default printed on stderr.
+    program: a name of PROGRAMS; environ: the environment to obey (XDG_CACHE_HOME, PATH, HOME, and Go's own
+    variables); say: gets each line of progress, by default printed on stderr.
     """
 
-    def __init__(self, *, environ: Mapping[str, str] | None = None, say: Callable[[str], None] = _say) -> None:
+    def __init__(
+        self, program: str = "queues", *, environ: Mapping[str, str] | None = None, say: Callable[[str], None] = _say
+    ) -> None:
+        self._program = program
+        self._package, self._what = PROGRAMS[program]
         self._environ = {
             **(os.environ if environ is None else environ),
             "CGO_ENABLED": "0",
@@ -88,9 +96,9 @@ class Builder:
 
     def _built(self, go: str, version: str) -> Path:
         content = hashlib.sha256(version.encode())
-        for path in sorted(SOURCES.iterdir()):
-            content.update(b"\0".join([b"", path.name.encode(), path.read_bytes()]))
-        binary = self.cache() / f"queues-{content.hexdigest()[:16]}"
+        for path in (each for each in sorted(SOURCES.rglob("*")) if each.is_file()):
+            content.update(b"\0".join([b"", path.relative_to(SOURCES).as_posix().encode(), path.read_bytes()]))
+        binary = self.cache() / f"{self._program}-{content.hexdigest()[:16]}"
         if os.access(binary, os.X_OK):
             return binary
         binary.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +107,7 @@ class Builder:
             if os.access(binary, os.X_OK):
                 return binary
             unfinished.unlink(missing_ok=True)  # of a build that was killed
-            self._say("building client-go's and controller-runtime's queues once (about two minutes on 2 cores)")
+            self._say(f"building the {self._what} of client-go once (about two minutes on 2 cores)")
             try:
                 self._build(go, unfinished)
                 unfinished.replace(binary)
@@ -110,7 +118,7 @@ class Builder:
     def _build(self, go: str, output: Path) -> None:
         flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", str(output)]
         done = subprocess.run(
-            [go, "build", *flags, "."],
+            [go, "build", *flags, self._package],
             cwd=SOURCES,
             env=self._environ,
             stdin=subprocess.DEVNULL,
@@ -122,7 +130,7 @@ class Builder:
         if done.returncode:
             raise BuildError(
                 f"{_last(done.stdout, lines=15)}\n"
-                "error: building client-go's queues failed (go's last lines are above); "
+                f"error: building the {self._what} of client-go failed (go's last lines are above); "
                 "if modules could not be loaded, set GOPROXY to a proxy that you can reach; "
                 "if the disk is full, `go clean -cache` frees Go's build cache"
             )
@@ -133,7 +141,7 @@ class Builder:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                self._say("waiting for another build of client-go's queues")
+                self._say(f"waiting for another build of the {self._what} of client-go")
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield  # closing the file gives the lock back, and so does the end of the process
 
@@ -143,9 +151,10 @@ def _last(text: str, *, lines: int) -> str:
 
 
 def main() -> int:
-    """Print the path of the binary; the exit status is 1, and the reason on stderr, where it cannot be had."""
+    """Print the paths of the binaries; the exit status is 1, and the reason on stderr, where one cannot be had."""
     try:
-        print(Builder().ensure())
+        for program in PROGRAMS:
+            print(Builder(program).ensure())
     except BuildError as error:
         _say(str(error))
         return 1

@@ -214,7 +214,7 @@ def test_a_reader_has_no_verb_that_writes(indexer):
     put(indexer, pod())
     reader = indexer.reader
     assert type(reader) is Reader
-    for verb in ("add", "update", "put", "delete", "remove", "replace", "resync", "add_indexers", "encode"):
+    for verb in ("add", "update", "put", "delete", "remove", "replace", "resync", "add_indexers", "prepare"):
         assert hasattr(indexer, verb)
         assert not hasattr(reader, verb)
     assert {name for name in dir(reader) if not name.startswith("_")} == {

@@ -5,9 +5,12 @@ import time
 
 import pytest
 
+from tests.base.conftest import hectic
 from workqueue.control import Controller
 from workqueue.queues import ItemExponentialFailureRateLimiter, PriorityQueue, RateLimitingQueue
 from workqueue.testing import FakeClock
+
+__all__ = ["hectic"]
 
 #: Seconds of real time after which a test is given up: far more than any needs, on any machine.
 PATIENCE = 30.0

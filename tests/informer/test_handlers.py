@@ -109,7 +109,7 @@ def test_who_delivers_returns_when_everything_was_told_also_by_another_thread(in
     assert entered.wait(PATIENCE)
     second = background(lambda: (informer.deliver(), list(over)))
     leave.set()
-    assert second.result(PATIENCE) == (None, [True])
+    assert second.result(PATIENCE) == (False, [True])
     first.result(PATIENCE)
 
 

@@ -74,7 +74,7 @@ def test_a_resync_of_an_empty_cache_is_nothing(informer, told):
 
 def test_every_cached_object_is_delivered_once_each_period(informer, clock, updates, resyncer):
     informer.replace([pod("a"), pod("b"), pod("c")])
-    informer.mark_synced()
+    informer.progress.mark_synced()
     start = clock.now()
     resyncer.start()
     for instant in (start + 10, start + 20, start + 30):
@@ -97,7 +97,7 @@ def test_nothing_is_delivered_before_the_sync(informer, clock, updates, resyncer
         clock.step(10)
     clock.wait_until_asleep_until(start + 30)
     assert updates.empty()
-    informer.mark_synced()
+    informer.progress.mark_synced()
     clock.step(10)
     assert take(updates, 1) == [("a", start + 30)]
     clock.wait_until_asleep_until(start + 40)
@@ -106,7 +106,7 @@ def test_nothing_is_delivered_before_the_sync(informer, clock, updates, resyncer
 
 def test_missed_periods_are_not_made_up_for_and_shift_none_of_the_next(informer, clock, updates, resyncer):
     informer.replace([pod("a")])
-    informer.mark_synced()
+    informer.progress.mark_synced()
     start = clock.now()
     resyncer.start()
     clock.wait_until_asleep_until(start + 10)
@@ -127,7 +127,7 @@ def test_a_resync_that_takes_longer_than_the_period_is_followed_by_the_next_at_o
 
     informer.add_handler(slow, kind="update")
     informer.replace([pod("a"), pod("b")])
-    informer.mark_synced()
+    informer.progress.mark_synced()
     start = clock.now()
     resyncer.start()
     clock.wait_until_asleep_until(start + 10)
@@ -144,7 +144,7 @@ def test_a_handler_that_fails_does_not_end_the_resyncs(informer, clock, updates,
 
     informer.add_handler(failing, kind="update")
     informer.replace([pod("a")])
-    informer.mark_synced()
+    informer.progress.mark_synced()
     start = clock.now()
     resyncer.start()
     for instant in (start + 10, start + 20):
@@ -183,7 +183,7 @@ def test_a_stop_ends_a_resync_after_the_object_it_is_at(informer, clock, resynce
 
     informer.add_handler(handler, kind="update")
     informer.replace([pod("a"), pod("b"), pod("c")])
-    informer.mark_synced()
+    informer.progress.mark_synced()
     resyncer.start()
     clock.wait_for_timed_waiters(1)
     clock.step(10)
@@ -207,7 +207,7 @@ def test_a_period_shorter_than_a_second_is_refused(informer, period):
 def test_a_period_of_a_second_is_the_shortest(informer, clock, updates):
     resyncer = Resyncer(informer, period=1)
     informer.replace([pod("a")])
-    informer.mark_synced()
+    informer.progress.mark_synced()
     start = clock.now()
     resyncer.start()
     clock.wait_until_asleep_until(start + 1)

@@ -8,25 +8,25 @@ from tests.queues.conftest import PATIENCE
 
 def test_an_informer_is_synced_when_it_is_told_so(informer):
     assert informer.has_synced is False
-    informer.mark_served()
+    informer.progress.mark_served()
     informer.replace([pod()], initial=True)
     assert informer.has_synced is informer.statistics().synced is False
-    informer.mark_synced()
+    informer.progress.mark_synced()
     assert informer.has_synced is informer.statistics().synced is True
     assert informer.wait_for_sync(0) is True
 
 
 def test_all_who_wait_wake_at_the_sync(informer, clock, background):
-    informer.mark_served()
+    informer.progress.mark_served()
     waiting = [background(informer.wait_for_sync, timeout) for timeout in (10, 20, 30)]
     clock.wait_for_timed_waiters(3)
     clock.step(5)
-    informer.mark_synced()
+    informer.progress.mark_synced()
     assert [each.result(PATIENCE) for each in waiting] == [True] * 3
 
 
 def test_a_wait_ends_after_its_timeout_and_not_before(informer, clock, background):
-    informer.mark_served()
+    informer.progress.mark_served()
     waiting = background(informer.wait_for_sync, 10)
     clock.wait_for_timed_waiters(1)
     clock.step(9.5)
@@ -41,7 +41,7 @@ def test_the_time_counts_only_once_the_resource_is_served(informer, clock, backg
     clock.wait_for_waiters(1)
     clock.step(1000)
     assert (clock.waiters(), clock.timed_waiters()) == (1, 0)
-    informer.mark_served()
+    informer.progress.mark_served()
     clock.wait_for_timed_waiters(1)
     clock.step(9.5)
     assert clock.timed_waiters() == 1
@@ -50,9 +50,9 @@ def test_the_time_counts_only_once_the_resource_is_served(informer, clock, backg
 
 
 def test_the_time_counts_from_the_first_time_it_was_served(informer, clock, background):
-    informer.mark_served()
+    informer.progress.mark_served()
     clock.step(6)
-    informer.mark_served()
+    informer.progress.mark_served()
     waiting = background(informer.wait_for_sync, 10)
     clock.wait_for_timed_waiters(1)
     clock.step(4)
@@ -61,17 +61,17 @@ def test_the_time_counts_from_the_first_time_it_was_served(informer, clock, back
 
 
 def test_a_sync_after_the_timeout_is_still_a_sync(informer, clock):
-    informer.mark_served()
+    informer.progress.mark_served()
     clock.step(100)
     assert informer.wait_for_sync(10) is False
-    informer.mark_synced()
+    informer.progress.mark_synced()
     assert informer.wait_for_sync(10) is True
 
 
 @pytest.mark.parametrize("served", [True, False])
 def test_a_stop_wakes_those_who_wait(informer, clock, background, served):
     if served:
-        informer.mark_served()
+        informer.progress.mark_served()
     waiting = [background(informer.wait_for_sync, 10) for _ in range(2)]
     clock.wait_for_waiters(2)
     informer.stop()
@@ -80,7 +80,7 @@ def test_a_stop_wakes_those_who_wait(informer, clock, background, served):
 
 
 def test_a_stop_after_the_sync_takes_nothing_back(informer):
-    informer.mark_synced()
+    informer.progress.mark_synced()
     informer.stop()
     assert informer.has_synced is True
     assert informer.wait_for_sync(0) is True
@@ -90,10 +90,10 @@ def test_a_stop_after_the_sync_takes_nothing_back(informer):
 
 
 def test_a_renewed_informer_has_seen_nothing_and_tells_nothing(informer, told, clock, background):
-    informer.mark_served()
+    informer.progress.mark_served()
     informer.replace([pod("a", node="n1"), pod("b")])
     informer.deliver()
-    informer.mark_synced()
+    informer.progress.mark_synced()
     informer.stop()
     told.take()
     informer.renew()
@@ -105,9 +105,9 @@ def test_a_renewed_informer_has_seen_nothing_and_tells_nothing(informer, told, c
     waiting = background(informer.wait_for_sync, 10)
     clock.wait_for_waiters(1)
     assert clock.timed_waiters() == 0
-    informer.mark_served()
+    informer.progress.mark_served()
     clock.wait_for_timed_waiters(1)
-    informer.mark_synced()
+    informer.progress.mark_synced()
     assert waiting.result(PATIENCE) is True
 
 

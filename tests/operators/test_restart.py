@@ -123,7 +123,9 @@ def test_a_run_after_one_that_failed_works(servers, restarted):
     restarted.take()
 
     patience, module.pods.cache_sync_timeout = module.pods.cache_sync_timeout, 0.2
-    hang = Fault(path="/api/v1/pods", query=lambda query: "limit" in query, hang=True, times=None)
+    hang = Fault(
+        path="/api/v1/pods", query=lambda query: "limit" in query or "watch" in query, hang=True, times=None
+    )  # whichever way its lane lists
     second.script(hang)
     with restarted.run(second, ready=False, fails=True) as operator:
         assert operator.runner.future.result(PATIENCE).exit_code == 1

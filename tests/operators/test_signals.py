@@ -44,9 +44,9 @@ def make_pods(server):
 
 def test_sigterm_lets_running_and_queued_keys_finish_and_ends_with_status_0(make_pods, kubeconfig, tmp_path):
     pods = make_pods(8)
-    with run_as_process("-A", path=SLOW, kubeconfig=kubeconfig, log=tmp_path / "log") as operator:
+    with run_as_process("-A", path=SLOW, kubeconfig=kubeconfig, log=tmp_path / "log", SLOW_SECONDS="1") as operator:
         eventually(lambda: len(keys(operator.output(), "begun")) == 4, "four running keys")
-        assert seconds_to_end(operator) < 20, "the grace period; two rounds of keys take four"
+        assert seconds_to_end(operator) < 20, "the grace period; two rounds of keys take two"
     output = operator.output()
     assert keys(output, "finished") == pods
     assert stopped(output) == (

@@ -8,10 +8,12 @@ import weakref
 import aiohttp
 import pytest
 from kopf._cogs.clients.errors import APIForbiddenError, APIServerError
-from kopf._cogs.clients.watching import WatchingError
+from kopf._cogs.clients.watching import Bookmark, WatchingError
+from kopf._cogs.structs.references import Resource
 
 from workqueue.plugin import endurance
 from workqueue.plugin.endurance import GOOD, SHORT, Endurance
+from workqueue.plugin.observers import DEFINITIONS, NAMESPACES
 from workqueue.testing import FakeClock
 
 
@@ -402,3 +404,237 @@ def test_what_is_not_left_out_goes_on_as_before(keeper, pauses, clock):
     assert watch(keeper, Attempts("a")) == ["a"]
     fail(keeper)
     assert watch(Endurance(clock), Attempts("a"), resource="namespaces") == ["a"]
+
+
+# What Kopf's own observers see. What becomes of a listing is tested with observers.py.
+
+BOOKMARK = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "9"}}}
+
+
+def body(name, **more):
+    return {"metadata": {"name": name, "uid": f"uid-{name}", "resourceVersion": "1"}, **more}
+
+
+def definition(plural, group="a.dev"):
+    versions = [{"name": "v1", "served": True}]
+    return body(f"{plural}.{group}", spec={"group": group, "names": {"plural": plural}, "versions": versions})
+
+
+def listing(*bodies):
+    return [*({"type": None, "object": each} for each in bodies), Bookmark.LISTED]
+
+
+def observe(keeper, attempt, *, resource=NAMESPACES, namespace=None, listing="paged"):
+    """What one of Kopf's observers sees of one watch, to its end: type and name."""
+
+    async def run():
+        watching = keeper.observe(attempt, resource=resource, namespace=namespace, listing=listing)
+        return [event async for event in watching]
+
+    return [
+        (each["type"], each["object"]["metadata"].get("name")) if isinstance(each, dict) else each
+        for each in asyncio.run(run())
+    ]
+
+
+def test_an_observer_is_told_what_happened_between_two_watches(keeper, pauses, caplog):
+    first = Attempts(*listing(body("a"), body("b")), end=OSError("away"))
+    assert observe(keeper, first) == [("ADDED", "a"), ("ADDED", "b"), Bookmark.LISTED]
+    again = Attempts(*listing(body("b"), body("c")), end=OSError("away"))
+    assert observe(keeper, again) == [("ADDED", "c"), ("DELETED", "a"), Bookmark.LISTED]
+    assert (first.closed, again.closed, pauses.made) == (1, 1, [1, 2])
+    assert said(caplog)[0] == "the watch of namespaces failed, next try in 1 s: away"
+
+
+def test_a_user_who_watches_what_kopf_observes_sees_what_kopf_gives(keeper, clock):
+    """And it says nothing to the observer, whose watch is another."""
+    events = [*listing(body("a")), {"type": "ADDED", "object": body("b")}, BOOKMARK]
+    for resource in (NAMESPACES, DEFINITIONS):
+        assert watch(keeper, Attempts(*events, end=clock), resource=resource) == events
+    assert observe(keeper, Attempts(*listing(body("a")), end=clock)) == [("ADDED", "a"), Bookmark.LISTED]
+    assert watch(keeper, Attempts(*listing(), end=clock), resource=NAMESPACES) == [Bookmark.LISTED]
+    assert observe(keeper, Attempts(*listing(body("a")), end=clock)) == [Bookmark.LISTED]
+
+
+def test_what_kopf_observes_beside_the_two_is_watched_like_any(keeper, clock):
+    """Such as its peers."""
+    events = [*listing(body("a")), BOOKMARK]
+
+    async def run():
+        watching = keeper.observe(
+            Attempts(*events, end=clock), resource="kopfpeerings.kopf.dev", namespace="x", listing="paged"
+        )
+        return [event async for event in watching]
+
+    assert asyncio.run(run()) == events
+
+
+def test_each_observer_has_its_own_memory_and_each_operator_too(keeper, clock):
+    definitions = [*listing(definition("things")), {"type": "ADDED", "object": definition("others")}]
+    assert observe(keeper, Attempts(*listing(body("a")), end=clock)) == [("ADDED", "a"), Bookmark.LISTED]
+    assert observe(keeper, Attempts(*definitions, end=clock), resource=DEFINITIONS) == [
+        Bookmark.LISTED,
+        ("ADDED", "others.a.dev"),
+    ]
+    assert observe(Endurance(clock), Attempts(*listing(body("a")), end=clock)) == [("ADDED", "a"), Bookmark.LISTED]
+
+
+def test_a_broken_stream_of_what_exists_is_begun_again(keeper, pauses, caplog):
+    attempt = Attempts(*listing(body("a")), BOOKMARK, {"type": "ADDED", "object": body("b")}, end=OSError("too far"))
+    assert observe(keeper, attempt, listing="streamed") == [("ADDED", "a"), Bookmark.LISTED]
+    assert (attempt.closed, pauses.made) == (1, [1.0])
+    assert said(caplog) == [
+        "the watch of namespaces failed, next try in 1 s: the list of what exists was interrupted",
+    ]
+
+
+def test_an_event_that_an_observer_would_die_of_is_ignored_with_a_line(keeper, clock, caplog):
+    odd = [
+        {"type": "ADDED", "object": body("things.a.dev", spec={"names": {}})},
+        {"type": "ADDED", "object": {"metadata": {"uid": "u"}}},
+        {"type": "ADDED", "object": {}},
+    ]
+    good = {"type": "ADDED", "object": definition("things")}
+    assert observe(keeper, Attempts(*odd, good, end=clock), resource=DEFINITIONS) == [("ADDED", "things.a.dev")]
+    assert [line.partition(" was ignored: ")[0] for line in said(caplog)] == [
+        f"the watch of {DEFINITIONS}: an event without an object"
+    ] * 3
+
+
+def test_an_observation_that_is_closed_closes_kopfs_own_at_once(keeper):
+    async def run():
+        attempt = Attempts(*listing(body("a"), body("b")))
+        events = keeper.observe(attempt, resource=NAMESPACES, namespace=None, listing="paged")
+        await anext(events)
+        assert attempt.closed == 0
+        await events.aclose()
+        assert attempt.closed == 1
+
+    asyncio.run(run())
+
+
+def test_what_is_left_out_is_not_observed_either(keeper):
+    keeper.leave_out(DEFINITIONS)
+
+    async def run():
+        attempt = Attempts(*listing(definition("things")))
+        events = keeper.observe(attempt, resource=DEFINITIONS, namespace=None, listing="paged")
+        task = asyncio.create_task(anext(events))
+        await turns()
+        assert not task.done()
+        assert await cancelled(task)
+        assert attempt.begun == []
+
+    asyncio.run(run())
+
+
+# Kopf's looks at the resources.
+
+
+def resources(*plurals, group="a.dev"):
+    return [Resource(group=group, version="v1", plural=plural) for plural in plurals]
+
+
+def discover(keeper, *answers, groups=("a.dev",)):
+    """One look, which fails with each answer that is an exception."""
+    left = list(answers)
+
+    async def attempt():
+        answer = left.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    found = asyncio.run(keeper.discover(attempt, groups=groups))
+    assert left == []
+    return found
+
+
+def test_a_look_is_made_until_it_works(keeper, pauses, caplog):
+    found = resources("things")
+    assert discover(keeper, OSError("away"), OSError("away"), found) is found
+    assert pauses.made == [1, 2]
+    assert said(caplog)[0] == "discovery failed, next try in 1 s: away"
+
+
+def test_an_observer_of_definitions_is_told_what_kopfs_looks_did_not_find(keeper, clock):
+    discover(keeper, [*resources("things"), *resources("pods", group="")], groups=None)
+    both = Attempts(*listing(definition("things"), definition("others")), end=clock)
+    assert observe(keeper, both, resource=DEFINITIONS) == [("ADDED", "others.a.dev"), Bookmark.LISTED]
+    discover(keeper, resources("others", "things"))
+    assert observe(keeper, both, resource=DEFINITIONS) == [Bookmark.LISTED]
+
+
+def test_definitions_of_groups_that_were_not_asked_for_are_of_no_interest(keeper, clock):
+    discover(keeper, resources("things"), groups={"", "a.dev"})
+    both = Attempts(*listing(definition("things"), definition("things", "b.dev")), end=clock)
+    assert observe(keeper, both, resource=DEFINITIONS) == [Bookmark.LISTED]
+
+
+class Looks:
+    """Looks of which a test says when they end."""
+
+    def __init__(self):
+        self.begun = []
+
+    async def __call__(self):
+        self.begun.append(asyncio.get_running_loop().create_future())
+        return await self.begun[-1]
+
+
+def test_looks_at_the_same_groups_are_made_in_turn_and_end_in_the_order_in_which_they_began(keeper):
+    async def run():
+        looks, others = Looks(), Looks()
+        ended = []
+
+        async def look(name, attempt=looks, groups=("a.dev",)):
+            ended.append((name, await keeper.discover(attempt, groups=groups)))
+
+        all_looks = (look("first"), look("second"), look("other", others, ("b.dev",)))
+        tasks = [asyncio.create_task(each) for each in all_looks]
+        await turns()
+        assert (len(looks.begun), len(others.begun)) == (1, 1), "another group does not wait"
+        others.begun[0].set_result(["c"])
+        looks.begun[0].set_result(["a"])
+        await turns()
+        assert len(looks.begun) == 2
+        looks.begun[1].set_result(["b"])
+        await asyncio.gather(*tasks)
+        assert sorted(ended) == [("first", ["a"]), ("other", ["c"]), ("second", ["b"])]
+        assert [name for name, _ in ended if name != "other"] == ["first", "second"]
+
+    keeper._observed[DEFINITIONS].scanned = lambda resources, *, groups: None  # what is found is of no interest here
+    asyncio.run(run())
+
+
+def test_a_look_during_which_a_listing_ended_is_made_again(keeper):
+    """Else what it found might be older than what the listing says, and Kopf would never know."""
+
+    async def run():
+        looks = Looks()
+        look = asyncio.create_task(keeper.discover(looks, groups=["a.dev"]))
+        await turns()
+        attempt = Attempts(*listing(), end=asyncio.Event())
+        events = keeper.observe(attempt, resource=DEFINITIONS, namespace=None, listing="paged")
+        assert await anext(events) is Bookmark.LISTED
+        looks.begun[0].set_result(resources("gone"))
+        await turns()
+        assert len(looks.begun) == 2
+        looks.begun[1].set_result([])
+        assert await look == []
+        await events.aclose()
+
+    asyncio.run(run())
+
+
+def test_a_look_that_is_cancelled_lets_the_next_one_be_made(keeper):
+    async def run():
+        looks = Looks()
+        first, second = (asyncio.create_task(keeper.discover(looks, groups=None)) for _ in range(2))
+        await turns()
+        assert await cancelled(first)
+        await turns()
+        looks.begun[1].set_result([])
+        assert await second == []
+
+    asyncio.run(run())

@@ -407,11 +407,11 @@ def test_a_server_that_never_answers_is_given_up_after_the_limit(make, server, r
 
 def test_a_slow_server_gets_its_time_as_long_as_it_answers(make, server, real_login, monkeypatch):
     """Each answer takes a part of the limit, all twelve of them nearly twice as long as it is."""
-    monkeypatch.setattr(entrance, "LIMIT", 2.0)
+    monkeypatch.setattr(entrance, "LIMIT", 1.0)
     asked = Preflight._may
 
     def slowly(preflight, *what):
-        time.sleep(0.3)
+        time.sleep(0.15)
         return asked(preflight, *what)
 
     monkeypatch.setattr(Preflight, "_may", slowly)

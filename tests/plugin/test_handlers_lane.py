@@ -71,7 +71,7 @@ def test_every_handler_is_kopfs_and_returns_nothing_to_patch_with(lane):
 
 def test_kinds_of_events_become_kinds_of_calls(lane):
     lane.event(None, pod("a", 1))
-    lane.informer.mark_synced()
+    lane.informer.progress.mark_synced()
     lane.event("MODIFIED", pod("a", 2))
     lane.event("DELETED", pod("a", 3))
     lane.event("ADDED", pod("b", 4))
@@ -85,7 +85,7 @@ def test_kinds_of_events_become_kinds_of_calls(lane):
 
 def test_a_listing_after_the_sync_is_not_initial_and_repeats_nothing(lane):
     lane.event(None, pod("a", 1))
-    lane.informer.mark_synced()
+    lane.informer.progress.mark_synced()
     lane.told.clear()
     lane.event(None, pod("a", 1))
     lane.event(None, pod("b", 2))
@@ -117,7 +117,7 @@ def test_what_comes_after_the_handlers_is_seen_whether_it_could_be_stored_or_not
         def __init__(self) -> None:
             self.keys: list[tuple[str, str, int]] = []
 
-        def start(self, scope: Scope) -> None:
+        def start(self, scope: Scope, *, selectors: Any) -> None:
             pass
 
         def seen(self, key: ObjectKey, *, by: str) -> None:

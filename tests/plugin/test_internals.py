@@ -10,7 +10,7 @@ from kopf._cogs import clients
 from kopf._cogs.clients import watching
 
 from tests.plugin.conftest import PATIENCE
-from workqueue.plugin.internals import guard_requests, on_stop, stop_operator
+from workqueue.plugin.internals import hook_in, on_stop, stop_operator
 
 PODS = kopf.Resource(group="", version="v1", plural="pods", kind="Pod", namespaced=True, preferred=True)
 
@@ -62,11 +62,19 @@ class Guard:
         finally:
             self.closed += 1
 
+    async def observe(self, begin, *, resource, namespace, listing):
+        async with contextlib.aclosing(begin()) as events:
+            async for event in events:
+                yield f"{self.name} observes: {event}"
+
 
 def watch(settings, namespace=None):
     """What Kopf gets when it watches: called as Kopf calls it."""
     return watching.continuous_watch(
-        settings=settings, resource=PODS, namespace=namespace, operator_pause_waiter=asyncio.Future()
+        settings=settings,
+        resource=PODS,
+        namespace=namespace,
+        operator_pause_waiter=asyncio.create_task(asyncio.Event().wait()),  # it ends with the loop
     )
 
 
@@ -82,7 +90,7 @@ def events_of(settings, namespace=None):
 
 def test_a_guard_is_told_what_is_watched_and_yields_what_kopf_sees(kopfs):
     settings, guard = kopf.OperatorSettings(), Guard("mine")
-    assert guard_requests(settings, guard) is True
+    assert hook_in(settings, guard) is True
     assert events_of(settings, "default") == ["mine: default-1", "mine: default-2"]
     assert events_of(settings) == ["mine: None-1", "mine: None-2"]
     assert guard.calls == [("pods", "default"), ("pods", None)]
@@ -95,13 +103,13 @@ def test_a_guard_is_told_what_is_watched_and_yields_what_kopf_sees(kopfs):
 def test_kopf_itself_watches_through_the_guard(kopfs):
     settings, guard = kopf.OperatorSettings(), Guard("mine")
     settings.watching.reconnect_backoff = 0
-    guard_requests(settings, guard)
+    hook_in(settings, guard)
 
     async def run():
         stream = watching.infinite_watch(settings=settings, resource=PODS, namespace="default", _iterations=1)
         return [event async for event in stream]
 
-    assert asyncio.run(run()) == ["mine: default-1", "mine: default-2"]
+    assert asyncio.run(run()) == ["mine observes: default-1", "mine observes: default-2"], "it is never paused"
 
 
 def test_a_guard_that_begins_nothing_watches_nothing(kopfs):
@@ -110,7 +118,7 @@ def test_a_guard_that_begins_nothing_watches_nothing(kopfs):
             yield "other"
 
     settings = kopf.OperatorSettings()
-    guard_requests(settings, Other())
+    hook_in(settings, Other())
     assert events_of(settings) == ["other"]
     assert kopfs.calls == []
 
@@ -118,8 +126,8 @@ def test_a_guard_that_begins_nothing_watches_nothing(kopfs):
 def test_operators_in_one_process_do_not_get_each_others_guards(kopfs):
     first, second, bare = (kopf.OperatorSettings() for _ in range(3))
     guards = Guard("first"), Guard("second")
-    guard_requests(first, guards[0])
-    guard_requests(second, guards[1])
+    hook_in(first, guards[0])
+    hook_in(second, guards[1])
     assert events_of(bare, "a") == ["a-1", "a-2"]
     assert events_of(first, "b") == ["first: b-1", "first: b-2"]
     assert events_of(second, "c") == ["second: c-1", "second: c-2"]
@@ -129,9 +137,9 @@ def test_operators_in_one_process_do_not_get_each_others_guards(kopfs):
 def test_a_second_guard_of_one_operator_takes_the_place_of_the_first(kopfs):
     settings = kopf.OperatorSettings()
     first, second = Guard("first"), Guard("second")
-    guard_requests(settings, first)
+    hook_in(settings, first)
     installed = watching.continuous_watch
-    guard_requests(settings, second)
+    hook_in(settings, second)
     assert watching.continuous_watch is installed, "restarts do not pile up"
     assert events_of(settings, "a") == ["second: a-1", "second: a-2"]
     assert first.calls == []
@@ -141,7 +149,7 @@ def test_a_second_guard_of_one_operator_takes_the_place_of_the_first(kopfs):
 @pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "another's"])
 def test_closing_a_watch_closes_the_guard_and_kopfs_own_at_once(kopfs, guarded):
     settings, guard = kopf.OperatorSettings(), Guard("mine")
-    guard_requests(settings if guarded else kopf.OperatorSettings(), guard)
+    hook_in(settings if guarded else kopf.OperatorSettings(), guard)
 
     async def run():
         events = watch(settings, "a")
@@ -167,7 +175,7 @@ def test_a_cancelled_watch_closes_the_guard_and_kopfs_own(kopfs, monkeypatch):
                 kopfs.closed += 1
 
         monkeypatch.setattr(watching, "continuous_watch", wait)
-        guard_requests(settings, guard)
+        hook_in(settings, guard)
         seen = asyncio.Queue()
 
         async def consume():
@@ -193,7 +201,7 @@ def test_what_a_guard_raises_reaches_kopf(kopfs):
                 raise OSError("away")
 
     settings = kopf.OperatorSettings()
-    guard_requests(settings, Raising())
+    hook_in(settings, Raising())
     with pytest.raises(OSError, match="away"):
         events_of(settings)
 
@@ -202,11 +210,11 @@ def test_a_kopf_without_such_a_watch_is_left_alone_and_said_so(monkeypatch):
     settings = kopf.OperatorSettings()
     before = dict(vars(settings))
     monkeypatch.delattr(watching, "continuous_watch")
-    assert guard_requests(settings, Guard("mine")) is False
+    assert hook_in(settings, Guard("mine")) is False
     assert not hasattr(watching, "continuous_watch")
     monkeypatch.setitem(sys.modules, "kopf._cogs.clients.watching", None)
     monkeypatch.delattr(clients, "watching")
-    assert guard_requests(settings, Guard("mine")) is False
+    assert hook_in(settings, Guard("mine")) is False
     assert vars(settings) == before
 
 

@@ -69,7 +69,7 @@ def test_a_long_list_comes_in_pages_and_is_one_state(client, server, pods, small
 
 def test_only_metadata_is_asked_for(client, server):
     server.create("pods", {"metadata": {"name": "a"}, "spec": {"secret": "x"}})
-    page = next(presence._pages(client, "/api/v1/pods"))
+    page = next(presence._pages(client, "/api/v1/pods", {}))
     assert page["kind"] == "PartialObjectMetadataList"
     assert "spec" not in page["items"][0]
 
@@ -113,7 +113,7 @@ def test_half_an_answer_is_an_error_and_no_short_list(client, server, pods):
 
 def test_items_that_are_null_are_none(client, server):
     server.script(Fault(path="/api/v1/pods", status=200, body={"metadata": {"resourceVersion": "7"}, "items": None}))
-    assert list_presence(client, PODS, "") == Presence("", "7", frozenset())
+    assert list_presence(client, PODS, "") == Presence("", "7", {})
 
 
 def test_the_names_of_the_namespaces(client, server, small_pages):
@@ -169,4 +169,4 @@ def test_a_refusal_does_not_mean_that_it_is_gone(client, server, status):
     ],
 )
 def test_versions_are_compared_as_numbers_or_not_at_all(mine, theirs, newer):
-    assert Presence("", mine, frozenset()).is_newer_than(entry("a", version=theirs)) is newer
+    assert Presence("", mine, {}).is_newer_than(entry("a", version=theirs)) is newer

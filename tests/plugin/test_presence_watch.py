@@ -12,7 +12,7 @@ from tests.plugin.conftest import DEFINITION, PATIENCE
 from tests.queues.conftest import background
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import Indexer
-from workqueue.informer import Informer
+from workqueue.informer import Informer, Progress
 from workqueue.plugin.login import Login
 from workqueue.plugin.presence_watch import PresenceWatch
 from workqueue.plugin.resources import ResourceSpec
@@ -26,12 +26,12 @@ LIST = "/api/v1/pods"
 A, B = ObjectKey("default", "a"), ObjectKey("default", "b")
 
 
-class NotedInformer(Informer):
+class NotedProgress(Progress):
     """Notes what a watch does to it."""
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.done = []
+    def __init__(self, clock, done):
+        super().__init__(clock)
+        self.done = done
 
     def mark_served(self):
         self.done.append("served")
@@ -40,6 +40,15 @@ class NotedInformer(Informer):
     def mark_synced(self):
         self.done.append("synced")
         super().mark_synced()
+
+
+class NotedInformer(Informer):
+    """Notes what a watch does to it."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.done = []
+        self.progress = NotedProgress(self.clock, self.done)
 
     def remove_missing(self, missing):
         self.done.append(f"{missing.key} removed")
@@ -73,7 +82,7 @@ class Watched:
 
     def is_synced(self):
         """Wait for it; time that is counted stands still, so it cannot run out."""
-        changed = self.informer._synced_changed
+        changed = self.informer.progress._changed
         with changed:
             return changed.wait_for(lambda: self.informer.has_synced, PATIENCE)
 

@@ -15,7 +15,7 @@ from tests.status.conftest import get
 from workqueue.base.clock import RealClock
 from workqueue.base.errors import ConfigurationError
 from workqueue.plugin import probes
-from workqueue.plugin.sources import ManagedController
+from workqueue.plugin.controllers import ManagedController
 from workqueue.prometheus import PrometheusMetrics
 from workqueue.status import health
 

@@ -15,11 +15,11 @@ from workqueue.queues import Debounce, PriorityQueue, ShutDown, default_controll
 
 from .footprint import extra
 
-KEYS = int(os.environ.get("WORKQUEUE_TEST_KEYS", "20000"))
+KEYS = int(os.environ.get("WORKQUEUE_TEST_KEYS", "6000"))
 #: So many keys are in the queue at once.
 AT_ONCE = 500
 #: Entries that a queue may keep of what is gone, and blocks of memory that the machinery around may.
-LITTLE, BLOCKS = 300, 2_000
+LITTLE, BLOCKS = 300, 500
 
 
 def everything(key):

@@ -3,6 +3,8 @@
 So what a step costs depends neither on what happened before nor, but for a heap's logarithm, on the number of keys.
 """
 
+import os
+
 import pytest
 
 from workqueue.queues import Debounce, PriorityQueue
@@ -13,6 +15,8 @@ from .footprint import extra
 #: Of each thing that can pile up a queue lets so many entries be, and there are a few such things.
 LITTLE = 300
 MANY = 100_000
+#: So often one thing is done again and again; the environment variable WORKQUEUE_TEST_KEYS has it done more often.
+OFTEN = int(os.environ.get("WORKQUEUE_TEST_KEYS", "20000"))
 
 
 @pytest.fixture
@@ -34,7 +38,7 @@ def is_empty(queue):
 
 def test_ever_higher_priorities_leave_no_levels_behind(queue):
     queue.add("other")
-    for priority in range(1, MANY):
+    for priority in range(1, OFTEN):
         queue.add_with(priority, priority=priority)
         assert queue.get(timeout=0) == priority
         queue.done(priority)
@@ -44,7 +48,7 @@ def test_ever_higher_priorities_leave_no_levels_behind(queue):
 
 
 def test_ever_lower_priorities_leave_no_levels_behind(queue):
-    for priority in range(MANY, 0, -1):
+    for priority in range(OFTEN, 0, -1):
         queue.add_with(priority, priority=priority)
         assert queue.get(timeout=0) == priority
         queue.done(priority)
@@ -54,7 +58,7 @@ def test_ever_lower_priorities_leave_no_levels_behind(queue):
 
 def test_priorities_that_come_and_go_below_another_leave_nothing_behind(queue):
     queue.add_with("high", priority=1)
-    for number in range(MANY):
+    for number in range(OFTEN):
         queue.add_with("low", priority=-number)
         assert queue.cancel("low")
     assert is_empty(queue)
@@ -71,7 +75,7 @@ def test_as_many_priorities_as_keys_leave_no_levels_behind(queue):
 
 def test_one_key_raised_on_and_on_leaves_nothing_behind(queue):
     queue.add_with("other", priority=-1)
-    for priority in range(MANY):
+    for priority in range(OFTEN):
         queue.add_with("rising", priority=priority)
     assert is_empty(queue)
     assert handle_all(queue) == ["rising", "other"]
@@ -79,7 +83,7 @@ def test_one_key_raised_on_and_on_leaves_nothing_behind(queue):
 
 def test_a_key_taken_back_and_asked_for_again_and_again_leaves_nothing_behind(queue):
     queue.add("other")
-    for _ in range(MANY):
+    for _ in range(OFTEN):
         queue.add("foo")
         assert queue.cancel("foo")
     assert is_empty(queue)
@@ -119,7 +123,7 @@ def test_a_hundred_thousand_keys_taken_back_leave_nothing_behind(queue):
 
 def test_a_key_asked_for_in_hands_again_and_again_leaves_nothing_behind(queue):
     queue.add("foo")
-    for _ in range(MANY):
+    for _ in range(OFTEN):
         queue.get(timeout=0)
         queue.add("foo")
         queue.done("foo")
@@ -144,8 +148,8 @@ def test_keys_that_came_back_and_were_taken_back_leave_nothing_behind(queue, par
 
 
 def test_times_that_were_replaced_leave_nothing_behind(queue, clock):
-    for number in range(MANY):
-        queue.add_after("foo", MANY + 5 - number)
+    for number in range(OFTEN):
+        queue.add_after("foo", OFTEN + 5 - number)
     assert is_empty(queue)
     clock.step(6)
     assert handle_all(queue) == ["foo"]
@@ -153,7 +157,7 @@ def test_times_that_were_replaced_leave_nothing_behind(queue, clock):
 
 def test_waiting_keys_taken_back_and_put_off_again_leave_nothing_behind(queue, clock):
     queue.add_after("other", 1)
-    for number in range(MANY):
+    for number in range(OFTEN):
         queue.add_after(number % 10, 5)
         assert queue.cancel(number % 10)
     assert is_empty(queue)

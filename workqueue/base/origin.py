@@ -7,7 +7,7 @@ from a user's change.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 
 #: controller-runtime's priority of the initial list and of resyncs (pkg/handler LowPriority).
@@ -33,6 +33,19 @@ _USER = Origin()
 def current_origin() -> Origin:
     """The origin of keys that are added now, in this thread or task."""
     return _current.get(_USER)
+
+
+def set_origin(value: Origin) -> Token[Origin]:
+    """Keys come from there from now on, in this thread or task.
+
+    :return: for :func:`reset_origin`, which must follow.
+    """
+    return _current.set(value)
+
+
+def reset_origin(token: Token[Origin]) -> None:
+    """Keys come from where they came from before :func:`set_origin`."""
+    _current.reset(token)
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """The cache: objects by key, found by index, owned by nobody who reads them."""
 
 from workqueue.cache.entry import Body, Entry
-from workqueue.cache.indexer import Change, Indexer, Transform
+from workqueue.cache.indexer import Change, Indexer, Object, Prepared, Transform
 from workqueue.cache.indexes import IndexFunc, field, label, namespace
 from workqueue.cache.listers import NAMESPACE_INDEX, Lister
 from workqueue.cache.reader import IndexerStatistics, Reader
 from workqueue.cache.selectors import Everything, Nothing, Selector, parse_selector
+from workqueue.cache.wire import parse_object
 
 __all__ = [
     "NAMESPACE_INDEX",
@@ -18,11 +19,14 @@ __all__ = [
     "IndexerStatistics",
     "Lister",
     "Nothing",
+    "Object",
+    "Prepared",
     "Reader",
     "Selector",
     "Transform",
     "field",
     "label",
     "namespace",
+    "parse_object",
     "parse_selector",
 ]

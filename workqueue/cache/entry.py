@@ -6,19 +6,21 @@ half of an object.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 import orjson
 
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Entry:
-    """One object as it was at one resourceVersion."""
+class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """One object as it was at one resourceVersion.
+
+    The garbage collector need not look at it: nothing that it holds leads back to it.
+    """
 
     key: ObjectKey
     #: "" where the API server gives none (some aggregated APIs).

@@ -14,15 +14,25 @@ from workqueue.base.errors import ConfigurationError, IndexConflict
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.entry import Entry, encode
 from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, index_values
-from workqueue.cache.reader import Reader, Table
+from workqueue.cache.reader import Reader
+from workqueue.cache.table import Table
+from workqueue.cache.wire import Values, WireDecoder, parse_object
 
 logger = logging.getLogger("workqueue.cache")
 
 #: Changes an object before it is stored. Returns what to store; must not raise for objects it does not know.
 Transform = Callable[[dict[str, Any]], Mapping[str, Any]]
 
-#: The values of one object in each index; None where the index function raised.
-_Values = dict[str, tuple[str, ...] | None]
+#: An object: any mapping of JSON, or its JSON.
+Object = Mapping[str, Any] | bytes
+
+
+class Prepared(NamedTuple):
+    """An object that is ready to be stored."""
+
+    entry: Entry
+    #: Its values in some of the indexes; the rest is computed when it is stored.
+    values: Values
 
 
 class Change(NamedTuple):
@@ -43,6 +53,8 @@ class Indexer(Reader):
         """
         super().__init__(Table())
         self._transform = transform
+        #: For the indexes that there are; replaced with them, under the table's lock.
+        self._decoder = WireDecoder({})
         #: The same cache without the verbs that write.
         self.reader = Reader(self._table)
         self.add_indexers(indexers or {})
@@ -53,33 +65,37 @@ class Indexer(Reader):
         :return: the entry that was there and the one that is there now.
         :raises InvalidObject: if it has no name or is no JSON; nothing is stored.
         """
-        return self.put(self.encode(body))
+        return self.put(self.prepare(body))
 
     update = add
 
-    def encode(self, body: Mapping[str, Any]) -> Entry:
-        """What :meth:`add` would store: transformed, not stored.
+    def prepare(self, body: Object, *, head: bytes = b"") -> Prepared:
+        """Make ready what :meth:`add` would store: transformed, not stored.
 
-        :raises InvalidObject: as :meth:`add`.
+        :param body: an object, or its JSON, which is not decoded unless it must be; kept then, so it should be no
+            part of something larger.
+        :param head: as of :meth:`workqueue.cache.wire.WireDecoder.decode`.
+        :raises InvalidObject: if it has no name or is no JSON.
         """
-        entry = encode(body)
         if self._transform is None:
-            return entry
+            if isinstance(body, bytes):
+                return Prepared(*self._decoder.decode(body, head=head))
+            return Prepared(encode(body), {})
+        entry = encode(parse_object(body, head=head) if isinstance(body, bytes) else body)
         changed = encode(self._transform(entry.decode()))
         if changed.key != entry.key:
             raise ValueError(f"transform made {changed.key} of {entry.key}: a key must stay what it is")
-        return changed
+        return Prepared(changed, {})
 
-    def put(self, entry: Entry) -> Change:
-        """Store what :meth:`encode` made."""
-        indexed: _Values = {}
+    def put(self, prepared: Prepared) -> Change:
+        """Store what :meth:`prepare` made ready."""
+        entry, values = prepared
         while True:
-            indexed |= self._index(entry, self._missing(indexed))
             with self._table.lock:
-                if len(indexed) == len(self._table.indexers):  # else an index was added meanwhile
-                    old = self._table.entries.get(entry.key)
-                    self._put_locked(entry, indexed)
-                    return Change(old, entry)
+                if self._table.indexers.keys() <= values.keys():
+                    return Change(self._table.put(entry, values), entry)
+                missing = {name: index for name, index in self._table.indexers.items() if name not in values}
+            values = values | self._index(entry, missing)  # outside the lock: the functions are the user's
 
     def delete(self, body: Mapping[str, Any]) -> Change:
         """Remove what is stored under the object's key; nothing stored there is no error.
@@ -91,40 +107,47 @@ class Indexer(Reader):
     def remove(self, key: ObjectKey) -> Change:
         """Remove what is stored under the key."""
         with self._table.lock:
-            old = self._table.entries.pop(key, None)
-            if old is not None:
-                self._table.body_bytes -= len(old.body)
-                for name in self._table.indexers:
-                    self._unindex_locked(name, key)
-        return Change(old, None)
+            return Change(self._table.remove(key), None)
 
-    def replace(self, bodies: Iterable[Mapping[str, Any]]) -> builtins.list[Change]:
+    def replace(
+        self, bodies: Iterable[Mapping[str, Any] | Prepared], *, namespace: str | None = None
+    ) -> builtins.list[Change]:
         """Make the cache hold exactly these objects, at once: no reader sees a part of it.
 
         Of two objects with one key the last is kept.
 
+        :param bodies: objects, or what :meth:`prepare` made of them.
+        :param namespace: only what is stored of this namespace is replaced; None is everything.
         :return: what changed, removals first, then the objects in their order.
         :raises InvalidObject: if one has no name or is no JSON; nothing changes then.
         """
-        entries = {entry.key: entry for entry in map(self.encode, bodies)}
-        indexed: dict[ObjectKey, _Values] = {key: {} for key in entries}
+        made = [body if isinstance(body, Prepared) else self.prepare(body) for body in bodies]
+        prepared = {each.entry.key: each for each in made}
         while True:
-            for key, entry in entries.items():
-                indexed[key] |= self._index(entry, self._missing(indexed[key]))
+            fresh = Table()
+            fresh.add_indexers(self.indexers())
+            for key, (entry, values) in prepared.items():
+                if not fresh.indexers.keys() <= values.keys():
+                    missing = {name: index for name, index in fresh.indexers.items() if name not in values}
+                    prepared[key] = Prepared(entry, values | self._index(entry, missing))
+            if namespace is None:  # outside the lock: a million objects take their time, and readers go on meanwhile
+                for entry, values in prepared.values():
+                    fresh.put(entry, values)
             with self._table.lock:
-                if any(len(values) < len(self._table.indexers) for values in indexed.values()):
+                if self._table.indexers.keys() != fresh.indexers.keys():
                     continue  # an index was added meanwhile
                 before = self._table.entries
-                self._table.entries = {}
-                self._table.body_bytes = 0
-                for name in self._table.indexers:
-                    self._table.indices[name] = {}
-                    self._table.values[name] = {}
-                for key, entry in entries.items():
-                    self._put_locked(entry, indexed[key])
+                if namespace is None:
+                    self._table.take(fresh)
+                else:
+                    before = {key: entry for key, entry in before.items() if key.namespace == namespace}
+                    for key in before.keys() - prepared.keys():
+                        self._table.remove(key)
+                    for entry, values in prepared.values():
+                        self._table.put(entry, values)
                 break
-        gone = [Change(old, None) for key, old in before.items() if key not in entries]
-        return gone + [Change(before.get(key), entry) for key, entry in entries.items()]
+        gone = [Change(old, None) for key, old in before.items() if key not in prepared]
+        return gone + [Change(before.get(key), entry) for key, (entry, _) in prepared.items()]
 
     def resync(self) -> builtins.list[Entry]:
         """What a resync delivers again: everything stored at this instant. Nothing changes."""
@@ -141,7 +164,7 @@ class Indexer(Reader):
                 raise ConfigurationError(
                     f"index {name!r} is {function!r}, expected a function, or such as field('spec.nodeName')"
                 )
-        indexed: dict[ObjectKey, tuple[Entry, _Values]] = {}
+        indexed: dict[ObjectKey, tuple[Entry, Values]] = {}
         while True:
             with self._table.lock:
                 taken = sorted(set(indexers) & set(self._table.indexers))
@@ -152,27 +175,21 @@ class Indexer(Reader):
                     entry for key, entry in entries.items() if key not in indexed or indexed[key][0] is not entry
                 ]
                 if not changed:
-                    self._table.indexers.update(indexers)
-                    for name in indexers:
-                        self._table.indices[name] = {}
-                        self._table.values[name] = {}
-                    for entry in entries.values():
-                        self._reindex_locked(entry, indexed[entry.key][1])
+                    self._table.add_indexers(dict(indexers))
+                    for key in entries:
+                        self._table.index(key, indexed[key][1])
+                    self._decoder = WireDecoder(self._table.indexers)
                     return
             # Outside the lock: it may take a while, and the functions are the user's.
             for entry in changed:
                 indexed[entry.key] = (entry, self._index(entry, indexers))
 
-    def _missing(self, indexed: _Values) -> dict[str, IndexFunc]:
-        """The indexes whose values are not computed yet."""
-        return {name: function for name, function in list(self._table.indexers.items()) if name not in indexed}
-
-    def _index(self, entry: Entry, indexers: Mapping[str, IndexFunc]) -> _Values:
+    def _index(self, entry: Entry, indexers: Mapping[str, IndexFunc]) -> Values:
         """Compute an entry's values, each index function on its own so that one cannot harm another."""
         if not indexers:
             return {}
         shared = entry.decode()
-        found: _Values = {}
+        found: Values = {}
         for name, function in indexers.items():
             # A function of the user's may change what it is given: it gets a body of its own.
             body = shared if isinstance(function, FieldIndex | NamespaceIndex) else entry.decode()
@@ -182,32 +199,3 @@ class Indexer(Reader):
                 logger.exception("index %s failed on %s; the object is kept and not found by it", name, entry.key)
                 found[name] = None
         return found
-
-    def _put_locked(self, entry: Entry, indexed: _Values) -> None:
-        old = self._table.entries.get(entry.key)
-        if old is not None:
-            self._table.body_bytes -= len(old.body)
-        self._table.entries[entry.key] = entry
-        self._table.body_bytes += len(entry.body)
-        self._reindex_locked(entry, indexed)
-
-    def _reindex_locked(self, entry: Entry, indexed: _Values) -> None:
-        for name, values in indexed.items():
-            if values is None:
-                self._table.index_errors += 1
-            elif self._table.values[name].get(entry.key, ()) == values:
-                continue
-            self._unindex_locked(name, entry.key)
-            if values:
-                self._table.values[name][entry.key] = values
-                index = self._table.indices[name]
-                for value in values:
-                    index.setdefault(value, set()).add(entry.key)
-
-    def _unindex_locked(self, name: str, key: ObjectKey) -> None:
-        index = self._table.indices[name]
-        for value in self._table.values[name].pop(key, ()):
-            keys = index[value]
-            keys.discard(key)
-            if not keys:
-                del index[value]

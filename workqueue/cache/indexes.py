@@ -27,14 +27,21 @@ class FieldIndex:
             if not isinstance(value, Mapping) or name not in value:
                 return ()
             value = value[name]
-        match value:
-            case str():
-                return (value,) if value else ()
-            case bool():
-                return ("true" if value else "false",)
-            case int() | float():
-                return (str(value),)
-        return ()
+        return text_values(value)
+
+
+def text_values(value: object) -> tuple[str, ...]:
+    """What a field's value is found under: see :func:`field`."""
+    match value:
+        case str():
+            return (value,) if value else ()
+        case bool():
+            return ("true" if value else "false",)
+        case int() if not -(2**63) <= value < 2**64:
+            return (str(float(value)),)  # as whoever decodes the whole object gets it
+        case int() | float():
+            return (str(value),)
+    return ()
 
 
 def field(path: str) -> FieldIndex:

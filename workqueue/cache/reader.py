@@ -8,7 +8,6 @@ changing what it was given.
 
 import builtins
 import contextlib
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from workqueue.base.errors import IndexNotFound
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.entry import Entry
 from workqueue.cache.indexes import IndexFunc, index_values
+from workqueue.cache.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +31,6 @@ class IndexerStatistics:
     index_values: Mapping[str, int]
     #: Calls of index functions that raised.
     index_errors: int
-
-
-class Table:
-    """What a reader and its writer share; nobody else touches it."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        # All below are guarded by lock.
-        #: The objects. An entry is never changed, only replaced.
-        self.entries: dict[ObjectKey, Entry] = {}
-        #: The sum of len(body) over entries.
-        self.body_bytes = 0
-        self.indexers: dict[str, IndexFunc] = {}
-        #: For each index, for each value, the keys found under it; no set is ever empty.
-        self.indices: dict[str, dict[str, set[ObjectKey]]] = {}
-        #: For each index, the values of each key that has any: exactly the inverse of indices.
-        self.values: dict[str, dict[ObjectKey, tuple[str, ...]]] = {}
-        self.index_errors = 0
 
 
 class Reader:

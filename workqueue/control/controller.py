@@ -13,60 +13,26 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from workqueue.base.clock import Clock, RealClock
-from workqueue.base.errors import ConfigurationError, ShutDown, WorkqueueError, with_place
+from workqueue.base.errors import ConfigurationError, ShutDown
 from workqueue.base.keys import ObjectKey
 from workqueue.base.origin import current_origin
 from workqueue.cache import Reader
-from workqueue.control.result import ReconcileFunc, Request, Result, TerminalError
+from workqueue.control.initial import INITIAL_LIST, InitialKeys, Readiness
+from workqueue.control.outcomes import Outcomes, checked
+from workqueue.control.result import ReconcileFunc, Request
 from workqueue.control.shape import check_shape
+from workqueue.control.tally import ControllerStatistics, Tally
 from workqueue.queues import PriorityQueue, RateLimitingQueue
 
 logger = logging.getLogger("workqueue.control")
 
 #: Seconds until a worker whose own loop failed goes on: client-go's wait.UntilWithContext(…, time.Second).
 RESTART_PAUSE = 1.0
-#: What is left of the longest run with each run after it: a single outlier is forgotten after some dozens.
-FORGETTING = 0.95
 #: Seconds that the workers, all together, are waited for once the drain is over.
 JOIN_TIMEOUT = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class ControllerStatistics:
-    """One controller at one instant."""
-
-    name: str
-    #: True once the workers were started.
-    started: bool
-    #: Worker threads alive.
-    workers: int
-    #: Workers that run a reconcile function now.
-    active: int
-    #: Runs that ended, by outcome.
-    success: int
-    requeue: int
-    requeue_after: int
-    error: int
-    #: Of the errors: those that said not to retry.
-    terminal: int
-    #: Of the errors: those after which the key was given up.
-    given_up: int
-    #: Keys that were no keys.
-    invalid: int
-    #: Times a worker's own loop failed and was restarted.
-    restarts: int
-
-
-class _Counts:
-    """Guarded by the controller's lock."""
-
-    def __init__(self) -> None:
-        self.active = self.success = self.requeue = self.requeue_after = 0
-        self.error = self.terminal = self.given_up = self.invalid = self.restarts = 0
 
 
 class Controller:
@@ -108,6 +74,9 @@ class Controller:
         self._cache = cache
         self._synced = synced
         self._clock: Clock = clock if clock is not None else RealClock()
+        self._initial = InitialKeys()
+        self._tally = Tally()
+        self._outcomes = Outcomes(name, queue=queue, max_retries=max_retries, tally=self._tally)
         self._lock = threading.Lock()
         #: Restarting workers sleep here, so that a stop wakes them.
         self._stop_changed = threading.Condition(self._lock)
@@ -117,11 +86,8 @@ class Controller:
         self._stopped = False
         #: When the grace of a stop is over, the earliest of several; None before. Workers read it without the lock.
         self._deadline: float | None = None
-        #: Seconds that the longest of the latest runs took: what is long ago counts less with each run.
-        self._longest = 0.0
         #: Workers that have gone home.
         self._home = 0
-        self._counts = _Counts()
 
     def add(self, key: ObjectKey | tuple[str, str] | str) -> None:
         """Ask for a key to be reconciled, from any thread.
@@ -133,10 +99,25 @@ class Controller:
         :raises InvalidKey: if it names no object.
         """
         valid, origin, queue = ObjectKey.of(key), current_origin(), self.queue
+        if not self._initial.through and origin.reason == INITIAL_LIST:
+            self._initial.add(valid)
         if isinstance(queue, PriorityQueue) and (origin.priority or not origin.news):
             queue.add_with(valid, priority=origin.priority, respect_backoff=not origin.news)
         else:
             queue.add(valid)
+
+    def initial_keys_queued(self) -> None:
+        """Every handler has been told of everything that existed at the start: the initial keys are all queued."""
+        self._initial.upstream_done()
+
+    @property
+    def readiness(self) -> Readiness:
+        """How far it has come with what existed at the start.
+
+        "syncing", then "synced" while the caches are; from "queued" on, when all initial keys are queued, it never goes
+        back; "processed" once each of them was reconciled, whatever came of it.
+        """
+        return self._state()[0]
 
     def start(self) -> None:
         """Start the workers; a controller that was stopped meanwhile starts none.
@@ -180,22 +161,19 @@ class Controller:
 
     def statistics(self) -> ControllerStatistics:
         """The controller at this instant."""
+        readiness, left = self._state()
         with self._lock:
-            counts = self._counts
             return ControllerStatistics(
                 name=self.name,
                 started=bool(self._threads),
                 workers=sum(thread.is_alive() for thread in self._threads),
-                active=counts.active,
-                success=counts.success,
-                requeue=counts.requeue,
-                requeue_after=counts.requeue_after,
-                error=counts.error,
-                terminal=counts.terminal,
-                given_up=counts.given_up,
-                invalid=counts.invalid,
-                restarts=counts.restarts,
+                readiness=readiness,
+                initial_keys_left=left,
+                **self._tally.snapshot(),
             )
+
+    def _state(self) -> tuple[Readiness, int]:
+        return self._initial.state(synced=self._synced())
 
     # In the workers.
 
@@ -234,13 +212,12 @@ class Controller:
 
     def _is_too_late(self) -> bool:
         """A stop is under way, and another run would likely be cut off by its end."""
-        return self._deadline is not None and self._clock.now() + self._longest > self._deadline
+        return self._deadline is not None and self._clock.now() + self._tally.longest > self._deadline
 
     def _restart_worker(self, key: ObjectKey | None, priority: int, error: BaseException) -> None:
         """The loop itself failed (a limiter that raises, say): report it, keep the key, breathe, go on."""
-        with self._stop_changed:
-            self._counts.restarts += 1
-            resume = self._clock.now() + RESTART_PAUSE
+        self._tally.count("restarts")
+        resume = self._clock.now() + RESTART_PAUSE
         with contextlib.suppress(BaseException):
             logger.error(
                 "controller %s: a worker failed on %s and goes on in %g s: %r",
@@ -264,62 +241,25 @@ class Controller:
             valid = None
         if valid is None:
             self.queue.forget(key)  # type: ignore[arg-type]
-            self._count("invalid")
+            self._tally.count("invalid")
             logger.error("controller %s: %r in the queue is no key; forgotten", self.name, key)
             return
         retry = self.queue.num_requeues(valid)
         keyed = _KeyLogger(logger, {"key": valid})
         request = Request(key=valid, retry=retry, priority=priority, logger=keyed, cache=self._cache)
-        self._count("active")
+        awaited = self._initial.awaits(valid)
+        self._tally.count("active")
         began = self._clock.now()
         try:
-            result = _checked(self._reconcile(request))
+            result = checked(self._reconcile(request))
         except BaseException as error:
-            self._failed(valid, retry, error)
+            self._outcomes.failed(valid, error, retry=retry)
         else:
-            self._finished(valid, result)
+            self._outcomes.finished(valid, result)
         finally:
-            with self._lock:
-                self._counts.active -= 1
-                self._longest = max(self._longest * FORGETTING, self._clock.now() - began)
-
-    def _finished(self, key: ObjectKey, result: Result) -> None:
-        match result.outcome:
-            case "requeue":
-                self.queue.add_rate_limited(key)
-            case "requeue_after":
-                self.queue.forget(key)
-                self.queue.add_after(key, result.after)
-            case _:
-                self.queue.forget(key)
-        self._count(result.outcome)
-
-    def _failed(self, key: ObjectKey, retry: int, error: BaseException) -> None:
-        self._count("error")
-        # A mistake in the use of ours is told by its line and its place; anything else may need the whole trace.
-        mistake = isinstance(error, WorkqueueError)
-        told, trace = (with_place(error), None) if mistake else (repr(error), error)
-        if _is_terminal(error):
-            self.queue.forget(key)
-            self._count("terminal")
-            logger.error("controller %s: %s failed and will not be retried: %s", self.name, key, error)
-        elif self.max_retries is None or retry < self.max_retries:
-            self.queue.add_rate_limited(key)
-            fate = "left for the next start" if self.queue.shutting_down else "will be retried"
-            logger.warning(
-                "controller %s: %s failed (run %d), %s: %s",
-                self.name, key, retry + 1, fate, told, exc_info=None if retry else trace,
-            )  # fmt: skip
-        else:
-            self.queue.forget(key)
-            self._count("given_up")
-            logger.error(
-                "controller %s: %s given up after %d runs: %s", self.name, key, retry + 1, told, exc_info=trace
-            )
-
-    def _count(self, name: str, by: int = 1) -> None:
-        with self._lock:
-            setattr(self._counts, name, getattr(self._counts, name) + by)
+            if awaited:
+                self._initial.finished(valid)
+            self._tally.run_ended(took=self._clock.now() - began)
 
 
 class _KeyLogger(logging.LoggerAdapter[logging.Logger]):
@@ -329,24 +269,3 @@ class _KeyLogger(logging.LoggerAdapter[logging.Logger]):
         """See :class:`logging.LoggerAdapter`."""
         worker = threading.current_thread().name.removeprefix("workqueue-")
         return f"[{worker}] {(self.extra or {}).get('key')}: {msg}", kwargs
-
-
-def _is_terminal(error: BaseException) -> bool:
-    """A TerminalError, or an error raised *from* one: as ``errors.Is``, which looks through wrapped errors."""
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        if isinstance(cause, TerminalError):
-            return True
-        seen.add(id(cause))
-        cause = cause.__cause__
-    return False
-
-
-def _checked(result: object) -> Result:
-    """What a reconcile function returned, or an error that says what it should have."""
-    if result is None:
-        return Result()
-    if isinstance(result, Result):
-        return result
-    raise TypeError(f"reconcile returned {result!r}, expected None or a Result")

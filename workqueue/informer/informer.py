@@ -17,12 +17,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from workqueue.base.clock import Clock, RealClock
-from workqueue.base.keys import object_key
-from workqueue.cache import Change, Entry, Indexer, IndexerStatistics, Reader
+from workqueue.base.keys import ObjectKey, object_key
+from workqueue.base.origin import reset_origin, set_origin
+from workqueue.cache import Change, Entry, Indexer, IndexerStatistics, Object, Prepared, Reader, parse_object
+from workqueue.informer.lane import ConsistencyStatistics, LaneStatistics
 from workqueue.informer.notifications import Handler, HandlerFunc, HandlerStatistics, Kind, Notification
+from workqueue.informer.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class InformerStatistics:
     """One informer at one instant."""
 
     name: str
+    #: The cache is live now.
     synced: bool
     #: Events taken in, those without effect included.
     events: int
@@ -39,6 +43,10 @@ class InformerStatistics:
     pending: int
     cache: IndexerStatistics
     handlers: tuple[HandlerStatistics, ...]
+    #: Of what brings the events, where that is known.
+    lane: LaneStatistics | None = None
+    #: Of its consistency check, if there is one.
+    consistency: ConsistencyStatistics | None = None
 
 
 class Informer:
@@ -52,17 +60,15 @@ class Informer:
         """
         self.name = name
         self.clock: Clock = clock if clock is not None else RealClock()
+        #: How far the cache has come; the lane that brings the events says so.
+        self.progress = Progress(self.clock)
         self._indexer = indexer
         self._lock = threading.Lock()
-        #: Those who wait for the first sync sleep here.
-        self._synced_changed = threading.Condition(self._lock)
 
         # All below are guarded by _lock.
         self._handlers: tuple[Handler, ...] = ()
-        self._synced = False
-        #: When the resource was first known to be served; None before.
-        self._served_at: float | None = None
-        self._stopped = False
+        #: The same by what they want to hear of.
+        self._listeners: dict[Kind, tuple[Handler, ...]] = {"add": (), "update": (), "delete": ()}
         self._events = 0
         self._stale_events = 0
         #: What is to be told, in the order of the changes, and to whom: those who were there at the change.
@@ -93,82 +99,86 @@ class Informer:
         handler = Handler(function, kind=kind, clock=self.clock)
         with self._lock:
             self._handlers += (handler,)
-            for entry in self._indexer.entries():
-                self._pending.append((Notification("add", entry.key, None, entry, initial=True), (handler,)))
+            self._listeners = {**self._listeners, kind: (*self._listeners[kind], handler)}
+            if kind == "add":
+                for entry in self._indexer.entries():
+                    self._pending.append((Notification("add", entry.key, None, entry, initial=True), (handler,)))
         self.deliver()
         return handler
 
     @property
     def has_synced(self) -> bool:
-        """True when everything that existed at the start is in the cache."""
-        return self._synced
+        """True while everything that exists is in the cache, as far as anybody can know."""
+        return self.progress.has_synced
 
     def wait_for_sync(self, timeout: float) -> bool:
-        """Sleep until the first sync.
+        """See :meth:`Progress.wait_for_sync`."""
+        return self.progress.wait_for_sync(timeout)
 
-        :param timeout: seconds, counted only while the resource is served.
-        :return: False when it took longer, or the informer was stopped.
-        """
-        with self._synced_changed:
-            while not self._synced and not self._stopped:
-                until = None if self._served_at is None else self._served_at + timeout
-                if until is not None and until <= self.clock.now():
-                    return False
-                self.clock.wait(self._synced_changed, until)
-            return self._synced
+    def wait_for(self, key: ObjectKey, *, version: str, timeout: float) -> Entry | None:
+        """See :meth:`Progress.wait_for`."""
+        return self.progress.wait_for(key, version=version, read=lambda: self._indexer.entry(key), timeout=timeout)
+
+    def expect_gone(self, key: ObjectKey, *, uid: str, timeout: float) -> None:
+        """See :meth:`Progress.expect_gone`."""
+        self.progress.expect_gone(key, uid=uid, read=lambda: self._indexer.entry(key), timeout=timeout)
 
     # For the lane that brings the events.
 
-    def mark_served(self) -> None:
-        """The resource exists in the cluster: waiting for its sync counts from the first call."""
-        with self._synced_changed:
-            if self._served_at is None:
-                self._served_at = self.clock.now()
-                self._synced_changed.notify_all()
-
-    def mark_synced(self) -> None:
-        """Everything that existed at the start has been applied."""
-        with self._synced_changed:
-            self._synced = True
-            self._synced_changed.notify_all()
-
     def stop(self) -> None:
-        """Wake those who wait for a sync that will not come."""
-        with self._synced_changed:
-            self._stopped = True
-            self._synced_changed.notify_all()
+        """Wake those who wait for what will not come."""
+        self.progress.stop()
 
     def renew(self) -> None:
         """Begin again in the same process, as if nothing had ever been seen; handlers stay."""
-        with self._synced_changed:
+        with self._lock:
             self._indexer.replace([])
             self._pending.clear()
-            self._synced = self._stopped = False
-            self._served_at = None
+        self.progress.renew()
 
-    def apply(self, body: Mapping[str, Any], *, initial: bool = False) -> None:
+    def prepare(self, body: Object, *, head: bytes = b"") -> Prepared:
+        """Make an object ready for :meth:`replace`. Should its transform fail, what is stored of it stays.
+
+        :param body, head: as of :meth:`workqueue.cache.Indexer.prepare`.
+        :raises InvalidObject: if it has no name, or is no JSON and nothing is stored of it.
+        """
+        try:
+            return self._indexer.prepare(body, head=head)
+        except Exception:
+            key = object_key(parse_object(body) if isinstance(body, bytes) else body)
+            stored = self._indexer.entry(key)
+            if stored is None:
+                raise
+            return Prepared(stored, {})
+
+    def apply(self, body: Object, *, initial: bool = False) -> Entry:
         """An object exists in this state.
 
-        :param body: the object, any mapping of JSON.
+        :param body: the object, any mapping of JSON, or its JSON.
         :param initial: it was there at the start.
+        :return: that state.
         :raises InvalidObject: if it has no name or is no JSON; nothing changes.
         """
-        entry = self._indexer.encode(body)
+        prepared = self._indexer.prepare(body)
+        entry = prepared.entry
         with self._lock:
             self._events += 1
             stored = self._indexer.entry(entry.key)
             if stored is not None:
                 if entry.is_older_than(stored):
                     self._stale_events += 1
-                    return
+                    return entry
                 if entry.is_same_state(stored):
-                    return
-            self._tell_locked(self._indexer.put(entry), initial=initial)
+                    return entry
+            self._tell_locked(self._indexer.put(prepared), initial=initial)
+        self.progress.applied(entry.key)
+        return entry
 
-    def remove(self, body: Mapping[str, Any]) -> None:
+    def remove(self, body: Object) -> Entry:
         """An object was deleted; what is stored under its key goes, unless that is another object by its uid.
 
         :param body: the final state. If it cannot be stored, handlers are given the last state that could.
+        :return: the final state.
         :raises InvalidObject: if it has no name; nothing changes.
         """
         final = self._final(body)
@@ -177,16 +187,19 @@ class Informer:
             stored = self._indexer.entry(final.key)
             if stored is None or not stored.is_same_object(final) or final.is_older_than(stored):
                 self._stale_events += 1
-                return
-            self._indexer.remove(final.key)
-            self._push_locked(Notification("delete", final.key, final if final.body else stored, None))
+            else:
+                self._indexer.remove(final.key)
+                self._push_locked(Notification("delete", final.key, final if final.body else stored, None))
+        self.progress.applied(final.key, gone=final.resource_version)
+        return final
 
-    def _final(self, body: Mapping[str, Any]) -> Entry:
+    def _final(self, body: Object) -> Entry:
         """The final state as an entry; one without a body if it cannot be stored: the object is gone all the same."""
         try:
-            return self._indexer.encode(body)
+            return self._indexer.prepare(body).entry
         except Exception:
-            key, metadata = object_key(body), body["metadata"]
+            known = parse_object(body) if isinstance(body, bytes) else body
+            key, metadata = object_key(known), known["metadata"]
             uid, version = str(metadata.get("uid") or ""), str(metadata.get("resourceVersion") or "")
             return Entry(key=key, uid=uid, resource_version=version, labels={}, body=b"")
 
@@ -198,19 +211,44 @@ class Informer:
         with self._lock:
             if self._indexer.entry(missing.key) is missing:
                 self._tell_locked(self._indexer.remove(missing.key))
+        self.progress.applied(missing.key, gone=missing.resource_version)
 
-    def replace(self, bodies: Iterable[Mapping[str, Any]], *, initial: bool = False) -> None:
+    def replace(
+        self,
+        bodies: Iterable[Mapping[str, Any] | Prepared],
+        *,
+        initial: bool = False,
+        namespace: str | None = None,
+        versions: Literal["go on", "begin anew"] = "go on",
+    ) -> int:
         """These objects exist and no others: swap the whole cache at once, then tell the differences.
 
         Deletions are told first, as tombstones: client-go's order for a relist.
 
+        :param bodies: objects, or what :meth:`prepare` made of them.
+        :param initial: they were there at the start.
+        :param namespace: they are all that exist of this namespace; None is everywhere.
+        :param versions: "begin anew" if the API server's storage went back in time: one resourceVersion can be two
+            states then, and only what is equal is unchanged.
+        :return: how many objects came, changed or went.
         :raises InvalidObject: if one is no object; nothing changes.
         """
+        differences = 0
         with self._lock:
             self._events += 1
-            for change in self._indexer.replace(bodies):
-                if not (change.old and change.new and change.old.is_same_state(change.new)):
-                    self._tell_locked(change, initial=initial)
+            for change in self._indexer.replace(bodies, namespace=namespace):
+                old, new = change
+                if (
+                    old is not None
+                    and new is not None
+                    and old.is_same_state(new)
+                    and (versions == "go on" or _is_same_content(old, new))
+                ):
+                    continue
+                differences += 1
+                self._tell_locked(change, initial=initial)
+        self.progress.wake()
+        return differences
 
     def resync(self, *, stopped: Callable[[], bool] = lambda: False) -> None:
         """Deliver every cached object again, as an update from itself to itself, with no request.
@@ -226,29 +264,41 @@ class Informer:
                     self._push_locked(Notification("update", key, entry, entry, resync=True))
             self.deliver()
 
-    def deliver(self) -> None:
-        """Tell the handlers what has changed. When it returns, everything pushed before the call was told.
+    def deliver(self, *, at_most: int | None = None) -> bool:
+        """Tell the handlers what has changed. When it returns False, everything pushed before the call was told.
 
         Called by a handler it does nothing: what the handler changed is told after it, in order.
+
+        :param at_most: how many changes to tell before it returns, so that a loop gets its turn.
+        :return: True if there is more to tell.
         """
         if self._deliverer == threading.get_ident():
-            return
+            return False
         with self._delivering:
             self._deliverer = threading.get_ident()
             try:
                 while self._pending:
+                    if at_most is not None:
+                        if at_most == 0:
+                            return True
+                        at_most -= 1
                     notification, handlers = self._pending.popleft()
-                    for handler in handlers:
-                        handler.tell(notification)
+                    token = set_origin(notification.origin)
+                    try:
+                        for handler in handlers:
+                            handler.tell(notification)
+                    finally:
+                        reset_origin(token)
             finally:
                 self._deliverer = None
+        return False
 
     def statistics(self) -> InformerStatistics:
         """The informer at this instant."""
         with self._lock:
             return InformerStatistics(
                 name=self.name,
-                synced=self._synced,
+                synced=self.has_synced,
                 events=self._events,
                 stale_events=self._stale_events,
                 pending=len(self._pending),
@@ -270,5 +320,15 @@ class Informer:
                 self._push_locked(Notification("update", new.key, old, new))
 
     def _push_locked(self, notification: Notification) -> None:
-        if self._handlers:
-            self._pending.append((notification, self._handlers))
+        if listeners := self._listeners[notification.kind]:
+            self._pending.append((notification, listeners))
+
+
+def _is_same_content(old: Entry, new: Entry) -> bool:
+    """Compare what the objects say; not how it is written, which may change with the API server."""
+    if old.body == new.body:
+        return True
+    try:
+        return old.decode() == new.decode()
+    except ValueError:  # a number beyond all bounds, say
+        return False

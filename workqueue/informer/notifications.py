@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import msgspec
+
 from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError, WorkqueueError, with_place
 from workqueue.base.keys import ObjectKey
-from workqueue.base.origin import LOW_PRIORITY, Origin, origin
+from workqueue.base.origin import LOW_PRIORITY, Origin
 from workqueue.cache import Body, Entry
 
 logger = logging.getLogger("workqueue.informer")
@@ -23,8 +25,12 @@ Kind = Literal["add", "update", "delete"]
 HandlerFunc = Callable[..., object]
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+_RESYNC = Origin("resync", LOW_PRIORITY, news=False)
+_INITIAL = Origin("initial list", LOW_PRIORITY)
+_CHANGE = {kind: Origin(kind) for kind in get_args(Kind)}
+
+
+class Notification(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One change of one object."""
 
     kind: Kind
@@ -45,10 +51,8 @@ class Notification:
     def origin(self) -> Origin:
         """Why a key that the handler adds is added."""
         if self.resync:
-            return Origin("resync", LOW_PRIORITY, news=False)
-        if self.initial:
-            return Origin("initial list", LOW_PRIORITY)
-        return Origin(self.kind)
+            return _RESYNC
+        return _INITIAL if self.initial else _CHANGE[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,25 +97,22 @@ class Handler:
         self._slow = 0
 
     def tell(self, notification: Notification) -> None:
-        """Call the function, if it wants to hear of this kind of change. An error ends that call and nothing else."""
-        if notification.kind != self.kind:
-            return
+        """Call the function; the change is of its kind. An error ends that call and nothing else."""
         old, new = notification.old, notification.new
         entry = new if new is not None else old
         started = self._clock.now()
         try:
-            with origin(notification.origin):
-                self.function(
-                    key=notification.key,
-                    namespace=notification.key.namespace,
-                    name=notification.key.name,
-                    uid=entry.uid if entry is not None else "",
-                    labels=dict(entry.labels) if entry is not None else {},
-                    old=Body(old) if old is not None else None,
-                    new=Body(new) if new is not None else None,
-                    final_state_known=notification.final_state_known,
-                    initial=notification.initial,
-                )
+            self.function(
+                key=notification.key,
+                namespace=notification.key.namespace,
+                name=notification.key.name,
+                uid=entry.uid if entry is not None else "",
+                labels=entry.labels if entry is not None else {},
+                old=Body(old) if old is not None else None,
+                new=Body(new) if new is not None else None,
+                final_state_known=notification.final_state_known,
+                initial=notification.initial,
+            )
         except WorkqueueError as error:
             self._errors += 1
             logger.error(

@@ -2,17 +2,19 @@
 
 Alone, Kopf ends the operator when a watch, or the question which resources there are, is answered by
 403 or 5xx for a minute, a watch also by an ERROR event other than 410 or bytes that are no JSON. Here
-each of these is one line in the log, a pause, and another try, for as long as it takes.
+each of these is one line in the log, a pause, and another try, for as long as it takes. And Kopf's own
+observers are told what happened while nobody watched.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from workqueue.base.clock import Clock
 from workqueue.base.text import one_line
+from workqueue.plugin.observers import DEFINITIONS, OBSERVED, Listing, Observed, Scanned
 
 logger = logging.getLogger("workqueue.plugin")
 
@@ -40,6 +42,10 @@ class Endurance:
         self._left_out: set[str] = set()
         #: By what is tried: when it last failed, and for how long it paused then.
         self._failures: dict[str, tuple[float, float]] = {}
+        #: What Kopf's observers were told, by resource.
+        self._observed = {resource: Observed(resource) for resource in OBSERVED}
+        #: Looks at the same groups come one after the other, by groups.
+        self._looks: dict[frozenset[str] | None, asyncio.Lock] = {}
 
     def leave_out(self, resource: str) -> None:
         """Never begin to watch a resource: the user has no right to, and trying would take for ever.
@@ -55,6 +61,34 @@ class Endurance:
         :param resource: what is watched: plural and group.
         :param namespace: where; None is everywhere.
         """
+        async with contextlib.aclosing(self._endure(attempt, resource=resource, namespace=namespace)) as events:
+            async for event in events:
+                yield event
+
+    async def observe(
+        self, attempt: Callable[[], Watch], *, resource: str, namespace: str | None, listing: Listing = "paged"
+    ) -> Watch:
+        """One watch of Kopf's own observers, which see what happened while nobody watched, too.
+
+        A user's watch of the same resource is not for here: it sees what Kopf sees.
+
+        :param attempt: begins Kopf's own.
+        :param resource: what is watched: plural and group. One that Kopf does not observe (it watches its peers in the
+            same way) is watched as by :meth:`watch`.
+        :param namespace: where; None is everywhere.
+        :param listing: "streamed" if Kopf's watch begins without lists of its own (``watching.initial_streaming``).
+        """
+        observed = self._observed.get(resource)
+        if observed is not None:
+            observed.begin(listing=listing)
+        watch = self._endure(attempt, resource=resource, namespace=namespace, observed=observed)
+        async with contextlib.aclosing(watch) as events:
+            async for event in events:
+                yield event
+
+    async def _endure(
+        self, attempt: Callable[[], Watch], *, resource: str, namespace: str | None, observed: Observed | None = None
+    ) -> Watch:
         if resource in self._left_out:
             await asyncio.Event().wait()  # Kopf cancels this while it stops
         name = f"{resource} in {namespace}" if namespace else resource
@@ -63,10 +97,13 @@ class Endurance:
         try:
             async with contextlib.aclosing(attempt()) as events:
                 async for event in events:
-                    if _is_odd(event):
+                    if _is_odd(event) or (observed is not None and not observed.understands(event)):
                         logger.warning(
                             "the watch of %s: an event without an object was ignored: %s", name, one_line(event)
                         )
+                    elif observed is not None:
+                        for told in observed.see(event):
+                            yield told
                     else:
                         yield event
         except Exception as error:  # whatever the server made of its answer: the next one may be better
@@ -93,6 +130,29 @@ class Endurance:
         if empty and self._clock.now() - began < SHORT:
             where = f" in {namespace}" if namespace else ""
             await self._breathe(f"a request to watch {resource}{where}", "it ended at once")
+
+    async def discover(
+        self, attempt: Callable[[], Awaitable[Collection[Scanned]]], *, groups: Collection[str] | None
+    ) -> Collection[Scanned]:
+        """One of Kopf's looks at the resources that there are, tried until it works.
+
+        Kopf looks at a group again with each event of a definition in it, and what it found last is what counts. Two
+        looks at a time could end in the wrong order, so that it goes by the older for ever: they are made in turn. And
+        one during which a listing of definitions ended may be older than that: it is made again.
+
+        :param attempt: makes one look.
+        :param groups: that are looked at; None is all.
+        :return: what was found.
+        """
+        key = None if groups is None else frozenset(groups)
+        definitions = self._observed[DEFINITIONS]
+        async with self._looks.setdefault(key, asyncio.Lock()):
+            while True:
+                before = definitions.listings
+                found = await self.persist(attempt, what="discovery")
+                if definitions.listings == before:
+                    definitions.scanned(found, groups=key)
+                    return found
 
     async def persist(self, attempt: Callable[[], Awaitable[T]], *, what: str) -> T:
         """Try until it works: Kopf cannot go on without it.

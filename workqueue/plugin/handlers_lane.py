@@ -18,17 +18,19 @@ Nothing is written to watched objects: the handlers return None, see also :mod:`
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import kopf
 
 from workqueue.base.errors import InvalidObject
-from workqueue.base.keys import object_key
+from workqueue.base.keys import ObjectKey, object_key
 from workqueue.informer import Handler, HandlerFunc, Informer, Kind
+from workqueue.informer.lane import Difference, LaneStatistics
 from workqueue.plugin.login import Login
 from workqueue.plugin.noise import PREFIX
-from workqueue.plugin.presence_watch import PresenceWatch
+from workqueue.plugin.presence import Presence, get
+from workqueue.plugin.presence_watch import PresenceWatch, Selectors
 from workqueue.plugin.resources import ResourceSpec
 from workqueue.plugin.scope import Scope
 
@@ -66,14 +68,22 @@ class HandlersLane:
         self.renew()
 
         async def intake(event: Any, **_: Any) -> None:
-            self._take(event)
+            if not self._idle:
+                self._take(event)
 
         # First, so that the cache is up to date before any of the users' handlers hears of it.
         self._on_event(intake, name="intake")
 
     def renew(self) -> None:
         """Make ready for a run: nothing is known of the cluster yet."""
+        #: The stream lane runs: what Kopf says here is known already.
+        self._idle = False
         self._watch = PresenceWatch(self._spec, informer=self._informer, login=self._login, ambiguous=self._ambiguous)
+
+    @property
+    def resource(self) -> kopf.Resource | None:
+        """What the spec means in this cluster; None until it is known."""
+        return self._watch.resource
 
     @property
     def problem(self) -> str:
@@ -89,30 +99,60 @@ class HandlersLane:
         handler = self._informer.add_handler(function, kind=kind)
 
         async def deliver(**_: Any) -> None:
-            self._informer.deliver()  # of all handlers, in the order of the changes; mostly that is this one
+            if not self._idle:
+                self._informer.deliver()  # of all handlers, in the order of the changes; mostly that is this one
 
         self._on_event(deliver, name=getattr(function, "__name__", kind))
         return handler
 
-    def start(self, scope: Scope) -> None:
+    def stand_aside(self) -> None:
+        """Do nothing in this run: the stream lane does it. The handlers stay, or Kopf would watch nothing."""
+        self._idle = True
+
+    def start(self, scope: Scope, *, selectors: Selectors = lambda _: {}) -> None:
         """Begin to look for the first sync.
 
         :param scope: the namespaces that are served.
+        :param selectors: what Kopf asks of the objects of a resource besides.
         """
         if not self._settling:
             self._settling = True
 
             async def settled(event: Any, **_: Any) -> None:
-                self._settle(event)
+                if not self._idle:
+                    self._settle(event)
 
             # Last, after all handlers of the users' files: what it marks as seen, they have been told of.
             self._on_event(settled, name="settled")
-        self._watch.start(scope)
+        self._watch.start(scope, selectors=selectors)
 
     def stop(self) -> None:
         """Look no more. A request under way is left to end by itself."""
         self._watch.stop()
         self._informer.stop()
+
+    def look(self) -> Sequence[Presence] | None:
+        """Ask what exists in the namespaces served; None if it is not known where.
+
+        :raises requests.RequestException: no answer, or an error as an answer.
+        """
+        return None if self.resource is None else self._watch.look(self.resource)
+
+    def mend(self, found: Mapping[ObjectKey, Difference]) -> None:
+        """Make good what a consistency check found, object by object, in the thread of the check."""
+        resource, client = self.resource, self._login.pykube()
+        if resource is None:
+            return
+        for key in found:
+            if body := get(client, resource, key):
+                self._informer.apply(body)
+            elif (stored := self._informer.reader.entry(key)) is not None:
+                self._informer.remove_missing(stored)
+        self._informer.deliver()
+
+    def statistics(self) -> LaneStatistics:
+        """The lane at this instant."""
+        return LaneStatistics(lane="handlers", problem="" if self._informer.has_synced else self.problem)
 
     def _on_event(self, function: Callable[..., Any], *, name: str) -> None:
         kopf.on.event(

@@ -6,9 +6,13 @@ Everything else in this room stands on Kopf's public API.
 import asyncio
 import contextlib
 import fnmatch
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, Protocol
+import functools
+import inspect
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from typing import Any, Literal, Protocol
 
+import aiohttp
 import kopf
 
 Events = AsyncGenerator[Any, None]
@@ -20,15 +24,46 @@ class Guard(Protocol):
     def watch(self, attempt: Callable[[], Events], *, resource: str, namespace: str | None) -> Events:
         """One watch of Kopf's: yields what Kopf shall see."""
 
+    def observe(
+        self,
+        attempt: Callable[[], Events],
+        *,
+        resource: str,
+        namespace: str | None,
+        listing: Literal["paged", "streamed"],
+    ) -> Events:
+        """The same for a watch by which Kopf itself learns what there is: namespaces and definitions."""
+
     def pace(self, attempt: Callable[[], Events], *, resource: str, namespace: str | None) -> Events:
         """One request of a watch: yields what came."""
 
-    async def persist(self, attempt: Callable[[], Awaitable[Any]], *, what: str) -> Any:
-        """One request that Kopf cannot do without: returns what the attempt returns."""
+    async def discover(self, attempt: Callable[[], Awaitable[Any]], *, groups: Collection[str] | None) -> Any:
+        """Kopf's question which resources there are: returns what the attempt returns.
+
+        :param groups: those that are asked for; None for all.
+        """
 
 
-#: The name under which a run's settings carry the guard of its watches.
-_GUARD = "_kopf_workqueue_watch_guard"
+class Intake(Protocol):
+    """Who takes Kopf's watches over, for the resources that it wants."""
+
+    def follow(self, resource: kopf.Resource, *, namespace: str | None, paused: "asyncio.Future[Any]") -> Events | None:
+        """In the place of a watch of Kopf's; None leaves it to Kopf.
+
+        :param resource: what is watched.
+        :param namespace: where; None is everywhere.
+        :param paused: done when Kopf wants no more.
+        """
+
+    def found(self, resources: Collection[kopf.Resource], *, groups: Collection[str] | None) -> None:
+        """Kopf has looked around: these are the cluster's resources of some groups, or of all."""
+
+    def served(self, resources: Collection[kopf.Resource], namespaces: Collection[str | None]) -> None:
+        """Kopf has begun to watch these resources in these namespaces (None is all), and watches no others."""
+
+
+#: The name under which a run's settings carry what is hung into Kopf.
+_HOOKS = "_kopf_workqueue_hooks"
 
 _match: Callable[[Any, Any], bool]
 try:
@@ -59,48 +94,111 @@ def may_need_finalizers(registry: kopf.OperatorRegistry) -> bool:
         return True
 
 
-def guard_requests(settings: kopf.OperatorSettings, guard: Guard) -> bool:
+class _Hooks:
+    def __init__(self, guard: Guard, intake: Intake | None) -> None:
+        self.guard = guard
+        self.intake = intake
+
+
+def hook_in(settings: kopf.OperatorSettings, guard: Guard, intake: Intake | None = None) -> bool:
     """Guard the watches and the discovery of one operator; those of others in this process stay as they are.
 
     :param settings: the operator's.
     :param guard: of this run.
+    :param intake: takes watches over; only if there are no :func:`obstacles`.
     :return: False if this Kopf has nothing that can be guarded.
     """
-    watch: Any
-    request: Any
-    scan: Any
     try:
         from kopf._cogs.clients import scanning, watching
 
-        watch, request, scan = watching.continuous_watch, watching.watch_objs, scanning.scan_resources
+        places: list[tuple[Any, str, Callable[[Any], Any]]] = [
+            (watching, "continuous_watch", _guarded_watch),
+            (watching, "watch_objs", _guarded_request),
+            (scanning, "scan_resources", _guarded_scan),
+        ]
+        known = [getattr(module, name) for module, name, _ in places]
     except (ImportError, AttributeError):
         return False
-    if not hasattr(watch, _GUARD):
+    if intake is not None:
+        from kopf._core.reactor import orchestration
 
-        async def guarded_watch(**kwargs: Any) -> Events:
-            found: Guard | None = getattr(kwargs["settings"], _GUARD, None)
-            async with contextlib.aclosing(_guarded(watch, found.watch if found else None, kwargs)) as events:
-                async for event in events:
-                    yield event
-
-        async def guarded_request(**kwargs: Any) -> Events:
-            found: Guard | None = getattr(kwargs["settings"], _GUARD, None)
-            async with contextlib.aclosing(_guarded(request, found.pace if found else None, kwargs)) as events:
-                async for event in events:
-                    yield event
-
-        async def guarded_scan(**kwargs: Any) -> Any:
-            found: Guard | None = getattr(kwargs["settings"], _GUARD, None)
-            if found is None:
-                return await scan(**kwargs)
-            return await found.persist(lambda: scan(**kwargs), what="discovery")
-
-        setattr(guarded_watch, _GUARD, True)
-        watching.continuous_watch = guarded_watch
-        watching.watch_objs = guarded_request
-        scanning.scan_resources = guarded_scan
-    setattr(settings, _GUARD, guard)
+        places.append((orchestration, "adjust_tasks", _told_adjust))
+        known.append(orchestration.adjust_tasks)
+    setattr(settings, _HOOKS, _Hooks(guard, intake))
+    for (module, name, wrap), function in zip(places, known, strict=True):
+        if not hasattr(function, _HOOKS):  # else another run in this process has done it
+            wrapper = wrap(function)
+            setattr(wrapper, _HOOKS, True)
+            setattr(module, name, wrapper)
     return True
+
+
+def _hooks(kwargs: dict[str, Any]) -> _Hooks | None:
+    found: _Hooks | None = getattr(kwargs["settings"], _HOOKS, None)
+    return found
+
+
+def _guarded_watch(watch: Any) -> Any:
+    @functools.wraps(watch)
+    async def guarded_watch(**kwargs: Any) -> Events:
+        hooks = _hooks(kwargs)
+        events: Events | None = None
+        # Kopf's own observers watch without ever being paused, which shows: they wait for no task.
+        observes = not isinstance(kwargs["operator_pause_waiter"], asyncio.Task)
+        if hooks is not None and hooks.intake is not None and not observes:
+            events = hooks.intake.follow(
+                kwargs["resource"], namespace=kwargs["namespace"], paused=kwargs["operator_pause_waiter"]
+            )
+        if events is None:
+            guard: Callable[..., Events] | None = None
+            if hooks is not None and observes:
+                streams = getattr(kwargs["settings"].watching, "initial_streaming", False)  # 1.44 has no such setting
+                guard = functools.partial(hooks.guard.observe, listing="streamed" if streams else "paged")
+            elif hooks is not None:
+                guard = hooks.guard.watch
+            events = _guarded(watch, guard, kwargs)
+        async with contextlib.aclosing(events):
+            async for event in events:
+                yield event
+
+    return guarded_watch
+
+
+def _guarded_request(request: Any) -> Any:
+    @functools.wraps(request)
+    async def guarded_request(**kwargs: Any) -> Events:
+        hooks = _hooks(kwargs)
+        async with contextlib.aclosing(_guarded(request, hooks.guard.pace if hooks else None, kwargs)) as events:
+            async for event in events:
+                yield event
+
+    return guarded_request
+
+
+def _guarded_scan(scan: Any) -> Any:
+    @functools.wraps(scan)
+    async def guarded_scan(**kwargs: Any) -> Any:
+        hooks = _hooks(kwargs)
+        if hooks is None:
+            return await scan(**kwargs)
+        found = await hooks.guard.discover(lambda: scan(**kwargs), groups=kwargs.get("groups"))
+        if hooks.intake is not None:
+            hooks.intake.found(found, groups=kwargs.get("groups"))
+        return found
+
+    return guarded_scan
+
+
+def _told_adjust(adjust: Any) -> Any:
+    @functools.wraps(adjust)
+    async def told_adjust(**kwargs: Any) -> Any:
+        result = await adjust(**kwargs)
+        hooks, insights = _hooks(kwargs), kwargs["insights"]
+        if hooks is not None and hooks.intake is not None:
+            hooks.intake.served(frozenset(insights.watched_resources), frozenset(insights.namespaces))
+        return result
+
+    return told_adjust
 
 
 async def _guarded(original: Any, guard: Callable[..., Events] | None, kwargs: dict[str, Any]) -> Events:
@@ -118,6 +216,201 @@ async def _guarded(original: Any, guard: Callable[..., Events] | None, kwargs: d
 
 def _name(resource: kopf.Resource) -> str:
     return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+
+
+# What the stream lane stands on.
+
+#: What Kopf raises for an answer that is an error. Empty if that is not known.
+API_ERRORS: tuple[type[Exception], ...] = ()
+_LISTED: object = None
+_ask: Callable[..., Awaitable[aiohttp.ClientResponse]] | None = None
+try:
+    from kopf._cogs.clients import api as _api
+    from kopf._cogs.clients import auth as _auth
+    from kopf._cogs.clients import errors as _errors
+    from kopf._cogs.clients import watching as _watching
+
+    API_ERRORS = (_errors.APIError,)
+    _LISTED = _watching.Bookmark.LISTED
+
+    @_auth.authenticated
+    async def _ask_once(*, context: Any = None, **kwargs: Any) -> aiohttp.ClientResponse:
+        try:
+            return await _api.request(context=context, **kwargs)
+        except aiohttp.ClientConnectorCertificateError as error:
+            # The server has another certificate than the login knows an authority for; a new login may know one.
+            raise _errors.APISessionClosed(str(error)) from error
+
+    _ask = _ask_once
+except (ImportError, AttributeError):
+    pass
+
+#: Kopf reports each request that fails; the reflector says it better, once.
+_silent = logging.getLogger("workqueue.plugin.requests")
+_silent.propagate = False
+_silent.addHandler(logging.NullHandler())
+
+
+def obstacles() -> list[str]:
+    """What this Kopf lacks of what the stream lane stands on, each in a few words; none if it can run."""
+    return [what for what, check in _NEEDS.items() if not _holds(check)]
+
+
+def _holds(check: Callable[[], bool]) -> bool:
+    try:
+        return check()
+    except Exception:
+        return False
+
+
+def _takes(function: Any, *parameters: str) -> bool:
+    """Whether a function of Kopf's takes these, and demands no others."""
+    known = inspect.signature(function).parameters
+    demanded = {
+        name
+        for name, parameter in known.items()
+        if parameter.default is inspect.Parameter.empty
+        and parameter.kind not in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    }
+    return set(parameters) <= set(known) and demanded <= set(parameters)
+
+
+def _original(function: Any) -> Any:
+    """A function of Kopf's as Kopf wrote it."""
+    return getattr(function, "__wrapped__", function)
+
+
+def _check_watch() -> bool:
+    from kopf._cogs.clients import watching
+
+    return (
+        _takes(_original(watching.continuous_watch), "settings", "resource", "namespace", "operator_pause_waiter")
+        and "continuous_watch" in watching.infinite_watch.__code__.co_names
+    )
+
+
+def _check_request() -> bool:
+    from kopf._cogs.clients import api
+
+    return _ask is not None and _takes(
+        api.request, "method", "url", "settings", "headers", "timeout", "backoffs", "context", "logger"
+    )
+
+
+def _check_adjust() -> bool:
+    from kopf._core.reactor import orchestration
+
+    return {"settings", "insights"} <= set(
+        inspect.signature(_original(orchestration.adjust_tasks)).parameters
+    ) and "adjust_tasks" in orchestration.orchestrator.__code__.co_names
+
+
+def _check_insights() -> bool:
+    from kopf._cogs.structs import references
+
+    made = references.Insights()
+    return isinstance(made.watched_resources, set) and isinstance(made.namespaces, set)
+
+
+def _check_settings() -> bool:
+    settings = kopf.OperatorSettings()
+    resource = kopf.Resource(group="", version="v1", plural="pods", kind="Pod", namespaced=True, preferred=True)
+    selectors(settings, resource)
+    return (
+        all(hasattr(settings.watching, f"{name}_timeout") for name in ("inactivity", "server", "client", "connect"))
+        and all(hasattr(settings.watching, f"{name}_selectors") for name in ("label", "field", "shard"))
+        and all(hasattr(settings.networking, f"{name}_timeout") for name in ("connect", "request"))
+    )
+
+
+def _check_url() -> bool:
+    resource = kopf.Resource(group="", version="v1", plural="pods", kind="Pod", namespaced=True, preferred=True)
+    return url(resource, namespace="a", params={"b": "c"}) == "/api/v1/namespaces/a/pods?b=c"
+
+
+def _check_registry() -> bool:
+    registry = kopf.OperatorRegistry()
+    kopf.on.event("pods", id="x", registry=registry)(lambda **_: None)
+    resource = kopf.Resource(group="", version="v1", plural="pods", kind="Pod", namespaced=True, preferred=True)
+    return has_other_handlers(registry, resource, ours="y") and not has_other_handlers(registry, resource, ours="x")
+
+
+_NEEDS: dict[str, Callable[[], bool]] = {
+    "kopf._cogs.clients.watching.continuous_watch": _check_watch,
+    "kopf._cogs.clients.watching.Bookmark.LISTED": lambda: _LISTED is not None,
+    "kopf._cogs.clients.api.request": _check_request,
+    "kopf._cogs.clients.errors.APIError": lambda: bool(API_ERRORS),
+    "kopf._core.reactor.orchestration.adjust_tasks": _check_adjust,
+    "kopf._cogs.structs.references.Insights": _check_insights,
+    "settings.watching of Kopf 1.45": _check_settings,
+    "Resource.get_url": _check_url,
+    "the registry of handlers": _check_registry,
+}
+
+
+async def request(
+    url: str, *, settings: kopf.OperatorSettings, timeout: aiohttp.ClientTimeout
+) -> aiohttp.ClientResponse:
+    """One GET with Kopf's session and login; a login that is refused is renewed by Kopf meanwhile.
+
+    :param url: from the API server's root.
+    :param settings: of the run.
+    :param timeout: of the connection and between bytes.
+    :return: a response whose head has come and is no error; close it.
+    :raises Exception: one of :data:`API_ERRORS`, or aiohttp's.
+    """
+    assert _ask is not None, "see obstacles()"
+    return await _ask(
+        method="get",
+        url=url,
+        settings=settings,
+        headers={"Accept": "application/json"},
+        timeout=timeout,
+        backoffs=(),
+        logger=_silent,
+    )
+
+
+def url(resource: kopf.Resource, *, namespace: str | None, params: dict[str, str]) -> str:
+    """Where a resource is listed and watched, from the API server's root."""
+    made: Any = resource
+    return str(made.get_url(namespace=namespace, params=params))
+
+
+def selectors(settings: kopf.OperatorSettings, resource: kopf.Resource) -> dict[str, str]:
+    """The parts of a query that narrow a watch, as the settings have them for a resource; as Kopf joins them.
+
+    None before Kopf 1.45, which knows no such settings.
+    """
+    collected = {
+        kind: sorted(set(mapping.collect(resource))) if kind != "shard" else list(mapping.collect(resource))[:1]
+        for kind in ("label", "field", "shard")
+        if (mapping := getattr(settings.watching, f"{kind}_selectors", None)) is not None
+    }
+    return {f"{kind}Selector": ",".join(found) for kind, found in collected.items() if found}
+
+
+def has_other_handlers(registry: kopf.OperatorRegistry, resource: kopf.Resource, *, ours: str) -> bool:
+    """Whether Kopf itself has something to do with a resource's events.
+
+    :param registry: of the operator.
+    :param resource: as Kopf found it.
+    :param ours: what the ids of our own handlers begin with.
+    """
+    registries = (registry._watching, registry._changing, registry._spawning, registry._indexing)  # noqa: SLF001
+    return any(
+        handler.selector is not None and handler.selector.check(resource) and not handler.id.startswith(ours)
+        for each in registries
+        for handler in each.get_all_handlers()
+    )
+
+
+def listed_mark() -> object:
+    """What Kopf's watches yield at the end of a listing."""
+    return _LISTED
+
+
+# Stopping.
 
 
 def stop_operator(loop: asyncio.AbstractEventLoop) -> bool:

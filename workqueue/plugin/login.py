@@ -131,7 +131,7 @@ class Login:
         if not _is_bearer(info):  # pykube knows no other scheme
             client.session.headers.update(info.as_http_headers())
         # As Kopf's own session: the environment's proxies only if the user wants them, and the system's authorities.
-        client.session.trust_env = info.trust_env
+        client.session.trust_env = getattr(info, "trust_env", False)  # from Kopf 1.45 on
         client.session.max_redirects = 0  # pykube would hand the token to whoever is behind one
         if info.proxy_url:  # pykube knows of none in a kubeconfig
             client.session.proxies = {"http": info.proxy_url, "https": info.proxy_url}

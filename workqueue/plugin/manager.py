@@ -11,9 +11,12 @@ from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError
 from workqueue.cache import IndexFunc, Transform
 from workqueue.control import ReconcileFunc
+from workqueue.informer.lane import LaneName
+from workqueue.plugin.controllers import ManagedController
+from workqueue.plugin.options import QueueOptions
 from workqueue.plugin.resources import ResourceSpec
 from workqueue.plugin.runtime import Runtime
-from workqueue.plugin.sources import ManagedController, QueueOptions, ResourceInformer
+from workqueue.plugin.sources import ResourceInformer
 from workqueue.status import parse_address
 
 
@@ -71,7 +74,9 @@ class Manager:
         indexers: Mapping[str, IndexFunc] | None = None,
         transform: Transform | None = None,
         resync: float = 0.0,
+        consistency_check: float = 0.0,
         cache_sync_timeout: float = 120.0,
+        lane: LaneName = "auto",
         **selector: str,
     ) -> ResourceInformer:
         """Watch a resource and keep its objects in a cache.
@@ -81,8 +86,13 @@ class Manager:
         :param indexers: secondary indexes by name; there is always one by "namespace".
         :param transform: changes each object before it is stored.
         :param resync: seconds after which each cached object is delivered again as an update; 0 is never.
+        :param consistency_check: seconds after which the cache is compared with a fresh list of metadata, again and
+            again; what differs is reported, counted and mended. 0 is never, which is right for most.
         :param cache_sync_timeout: seconds to wait for the first sync, counted while the resource is served;
             then the operator ends with one line that names the resource.
+        :param lane: how events come: "stream" reads the bytes of Kopf's watch, "handlers" goes through Kopf's public
+            handlers, "auto" takes what the environment's WORKQUEUE_LANE says, else the first where Kopf is one that it
+            knows, and the second with a warning where it is not.
         :param selector: group, version, kind, plural, singular or shortcut by keyword, as in Kopf.
         :raises ConfigurationError: if it is not the name of one resource, or a number is out of range.
         """
@@ -91,7 +101,9 @@ class Manager:
             indexers=indexers,
             transform=transform,
             resync=resync,
+            consistency_check=consistency_check,
             cache_sync_timeout=cache_sync_timeout,
+            lane=lane,
         )
 
     def controller(
@@ -114,7 +126,7 @@ class Manager:
         :param max_retries: after how many retries a failing key is given up until something adds it again;
             None is never.
         :param queue: ``rate_limiter``, ``max_starvation``, ``fairness``, ``debounce``: see
-            :class:`workqueue.plugin.sources.QueueOptions`.
+            :class:`workqueue.plugin.options.QueueOptions`.
         :raises ConfigurationError: if one of them cannot be, or the name is taken.
         """
         return self._runtime.controller(

@@ -4,7 +4,7 @@ The handlers lane cannot see from Kopf's events when the first listing is throug
 deleted while nobody watched. A list of metadata tells both.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, KeysView, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -30,7 +30,13 @@ class Presence:
 
     namespace: str
     resource_version: str
-    keys: frozenset[ObjectKey]
+    #: The resourceVersion of each object.
+    versions: Mapping[ObjectKey, str]
+
+    @property
+    def keys(self) -> KeysView[ObjectKey]:
+        """Of the objects."""
+        return self.versions.keys()
 
     def is_newer_than(self, entry: Entry) -> bool | None:
         """Whether the list was made after the entry's state; None if the versions are opaque."""
@@ -41,51 +47,67 @@ class Presence:
         return (len(theirs), theirs) <= (len(mine), mine)
 
 
-def list_presence(client: HTTPClient, resource: kopf.Resource, namespace: str) -> Presence:
+def list_presence(
+    client: HTTPClient, resource: kopf.Resource, namespace: str, *, selectors: Mapping[str, str] | None = None
+) -> Presence:
     """List a resource's metadata, page by page; a list whose pages expired midway begins anew, once.
 
     :param client: from Kopf's login.
     :param resource: as Kopf found it.
     :param namespace: "" is all of them.
+    :param selectors: what else is asked of the objects, as parts of the query.
     :raises requests.RequestException: no answer, or an error as an answer.
     """
-    path = api_path(resource, namespace)
+    path, selectors = api_path(resource, namespace), selectors or {}
     try:
-        pages = list(_pages(client, path))
+        pages = list(_pages(client, path, selectors))
     except requests.HTTPError as error:
         if error.response is None or error.response.status_code != 410:
             raise
-        pages = list(_pages(client, path))
-    keys = frozenset(
-        ObjectKey(item["metadata"].get("namespace") or "", item["metadata"]["name"])
+        pages = list(_pages(client, path, selectors))
+    versions = {
+        ObjectKey(item["metadata"].get("namespace") or "", item["metadata"]["name"]): str(
+            item["metadata"].get("resourceVersion") or ""
+        )
         for page in pages
         for item in page.get("items") or ()
-    )
-    return Presence(namespace, pages[0]["metadata"].get("resourceVersion") or "", keys)
+    }
+    return Presence(namespace, pages[0]["metadata"].get("resourceVersion") or "", versions)
 
 
 def list_namespaces(client: HTTPClient) -> list[str]:
     """The names of the cluster's namespaces."""
-    return [item["metadata"]["name"] for page in _pages(client, "/api/v1/namespaces") for item in page["items"] or ()]
+    return [
+        item["metadata"]["name"] for page in _pages(client, "/api/v1/namespaces", {}) for item in page["items"] or ()
+    ]
+
+
+def get(client: HTTPClient, resource: kopf.Resource, key: ObjectKey) -> dict[str, Any] | None:
+    """One object; None if there is none under the key.
+
+    :raises requests.RequestException: no answer, or an error as an answer.
+    """
+    try:
+        return get_json(client, f"{api_path(resource, key.namespace)}/{quote(key.name, safe='')}")
+    except requests.HTTPError as error:
+        if error.response is not None and error.response.status_code == 404:
+            return None
+        raise
 
 
 def exists(client: HTTPClient, resource: kopf.Resource, entry: Entry) -> bool:
     """Whether an entry's very object exists still: by name, and by uid where there is one."""
-    path = f"{api_path(resource, entry.key.namespace)}/{quote(entry.key.name, safe='')}"
-    try:
-        found = get_json(client, path)
-    except requests.HTTPError as error:
-        if error.response is not None and error.response.status_code == 404:
-            return False
-        raise
+    found = get(client, resource, entry.key)
+    if found is None:
+        return False
     uid = found.get("metadata", {}).get("uid") or ""
     return not (uid and entry.uid and uid != entry.uid)
 
 
-def _pages(client: HTTPClient, path: str) -> Iterator[dict[str, Any]]:
+def _pages(client: HTTPClient, path: str, selectors: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     token = ""
     while True:
-        query = [("limit", str(PAGE))] + ([("continue", token)] if token else [])
+        query = [*selectors.items(), ("limit", str(PAGE))] + ([("continue", token)] if token else [])
         page = get_json(client, path, params=query, accept=_METADATA)
         yield page
         token = page.get("metadata", {}).get("continue") or ""

@@ -6,7 +6,7 @@ For the handlers lane, where Kopf tells neither: a thread that lists metadata an
 import functools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeVar
 
 import kopf
@@ -22,6 +22,9 @@ from workqueue.plugin.resources import ResourceSpec
 from workqueue.plugin.scope import Scope
 
 T = TypeVar("T")
+
+#: What else is asked of the objects of a resource, as parts of a query.
+Selectors = Callable[[kopf.Resource], Mapping[str, str]]
 
 logger = logging.getLogger("workqueue.plugin")
 
@@ -58,6 +61,8 @@ class PresenceWatch:
         #: The thread sleeps here.
         self._changed = threading.Condition()
 
+        #: What the spec means in this cluster; None until it is known. Written by the thread.
+        self.resource: kopf.Resource | None = None
         #: Why the informer is not synced, in a few words. Written by the thread, read by probes.
         self._problem = f"{spec}: not logged in"
         # All below are guarded by _changed.
@@ -71,20 +76,24 @@ class PresenceWatch:
         self._relisted_at: float | None = None
         self._stopped = False
         self._scope = Scope()
+        self._selectors: Selectors = lambda _: {}
         self._thread = threading.Thread(target=self._run, name=f"workqueue-lists-{spec}", daemon=True)
 
-    def start(self, scope: Scope) -> None:
+    def start(self, scope: Scope, *, selectors: Selectors = lambda _: {}) -> None:
         """Begin.
 
         :param scope: the namespaces that are served.
+        :param selectors: what Kopf asks of the objects of a resource besides.
         """
         self._scope = scope
+        self._selectors = selectors
         self._thread.start()
 
     def stop(self) -> None:
         """Look no more; a request under way is left to end by itself."""
         with self._changed:
             self._stopped = True
+            self._selectors = lambda _: {}  # what was given holds Kopf's settings, and with them its threads
             self._changed.notify_all()
         with self._login.changed:
             self._login.changed.notify_all()
@@ -131,6 +140,7 @@ class PresenceWatch:
         """Wait until the cluster serves the resource; None when stopped or when it is not clear which one is meant."""
         while (found := self._persistently(lambda: discover(self._login.pykube(), self._spec))) is not None:
             if len(found) == 1:
+                self.resource = found[0]
                 return found[0]
             if len(found) > 1:
                 names = " and ".join(sorted(f"{r.plural}.{r.version}.{r.group}" for r in found))
@@ -146,7 +156,7 @@ class PresenceWatch:
         """Mark the informer synced when the handlers were told of all that exists."""
         if not self._wait_for_namespaces(resource):
             return False
-        self._informer.mark_served()
+        self._informer.progress.mark_served()
         self._problem = f"{self._name}: waiting for the first listing"
         pause = FIRST_RELIST
         while (present := self._list(resource)) is not None:
@@ -164,7 +174,8 @@ class PresenceWatch:
                     break
                 self._problem = f"{self._name}: {len(self._missing)} objects of the first listing have not come"
         if present is not None:
-            self._informer.mark_synced()
+            self._informer.progress.mark_synced()
+            self._informer.progress.mark_told()  # a key counts as seen once the handlers were told of it
         return present is not None
 
     def _wait_for_namespaces(self, resource: kopf.Resource) -> bool:
@@ -231,12 +242,17 @@ class PresenceWatch:
 
     def _list(self, resource: kopf.Resource) -> list[Presence] | None:
         """What exists in the namespaces served; None when stopped."""
+        return self._persistently(lambda: self.look(resource))
 
-        def attempt() -> list[Presence]:
-            client = self._login.pykube()
-            return [list_presence(client, resource, namespace) for namespace in self._namespaces(resource)]
+    def look(self, resource: kopf.Resource) -> list[Presence]:
+        """Ask once what exists in the namespaces served.
 
-        return self._persistently(attempt)
+        :raises requests.RequestException: no answer, or an error as an answer.
+        """
+        client, selectors = self._login.pykube(), self._selectors(resource)
+        return [
+            list_presence(client, resource, namespace, selectors=selectors) for namespace in self._namespaces(resource)
+        ]
 
     def _persistently(self, attempt: Callable[[], T]) -> T | None:
         """Try a request until it works; None when stopped, also if it worked after that."""

@@ -10,7 +10,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 
 from workqueue.base.errors import ConfigurationError
-from workqueue.plugin.sources import ManagedController, ResourceInformer
+from workqueue.plugin.controllers import ManagedController
+from workqueue.plugin.sources import ResourceInformer
 from workqueue.prometheus import PrometheusMetrics
 from workqueue.status import StatusServer, parse_address
 

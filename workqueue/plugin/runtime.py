@@ -13,9 +13,11 @@ import asyncio
 import functools
 import itertools
 import logging
+import os
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from importlib.metadata import version
+from typing import Any, Literal, get_args
 
 import kopf
 
@@ -24,22 +26,28 @@ from workqueue.base.errors import ConfigurationError, WorkqueueError
 from workqueue.base.text import one_line
 from workqueue.cache import IndexFunc, Transform
 from workqueue.control import ReconcileFunc
+from workqueue.informer.lane import LaneName
+from workqueue.plugin.controllers import ManagedController
 from workqueue.plugin.endurance import Endurance
 from workqueue.plugin.entrance import Entrance, patience
-from workqueue.plugin.handlers_lane import HandlersLane
 from workqueue.plugin.impatience import Impatience
-from workqueue.plugin.internals import guard_requests, on_stop, stop_operator
+from workqueue.plugin.internals import hook_in, obstacles, on_stop, selectors, stop_operator
 from workqueue.plugin.login import Login
 from workqueue.plugin.noise import PREFIX, HandlerNoise, leave_finalizers_alone
+from workqueue.plugin.options import QueueOptions
 from workqueue.plugin.probes import serve
 from workqueue.plugin.resources import ResourceSpec
 from workqueue.plugin.scope import Scope
-from workqueue.plugin.sources import ManagedController, QueueOptions, ResourceInformer
+from workqueue.plugin.sources import ResourceInformer
+from workqueue.plugin.stream_lane import Streams
 from workqueue.plugin.threads import in_thread
 from workqueue.prometheus import PrometheusMetrics
 from workqueue.status import StatusServer
 
 logger = logging.getLogger("workqueue.plugin")
+
+#: The environment's word for lanes that nobody has chosen.
+LANE_VARIABLE = "WORKQUEUE_LANE"
 
 #: The name under which a registry carries its runtime.
 _ATTRIBUTE = "_kopf_workqueue_runtime"
@@ -99,9 +107,15 @@ class Runtime:
         indexers: Mapping[str, IndexFunc] | None,
         transform: Transform | None,
         resync: float,
+        consistency_check: float,
         cache_sync_timeout: float,
+        lane: LaneName,
     ) -> ResourceInformer:
         """See :meth:`workqueue.Manager.informer`."""
+        if lane not in get_args(LaneName):
+            raise ConfigurationError(
+                f"informer({str(spec)!r}): lane={lane!r}, expected one of {', '.join(get_args(LaneName))}"
+            )
         if not isinstance(cache_sync_timeout, int | float) or not cache_sync_timeout > 0:
             raise ConfigurationError(
                 f"informer({str(spec)!r}): cache_sync_timeout={cache_sync_timeout!r}, expected > 0"
@@ -110,20 +124,15 @@ class Runtime:
         names = itertools.chain([str(spec)], (f"{spec}-{number}" for number in itertools.count(2)))
         name = next(name for name in names if name not in taken)
         source = ResourceInformer(
-            lambda informer: HandlersLane(
-                spec,
-                name=name,
-                informer=informer,
-                registry=self._registry,
-                login=self.login,
-                ambiguous=self.fatal,
-            ),
-            name=name,
+            name,
             spec=spec,
+            lane=lane,
+            registry=self._registry,
             runtime=self,
             indexers=indexers,
             transform=transform,
             resync=resync,
+            consistency_check=consistency_check,
             cache_sync_timeout=cache_sync_timeout,
             clock=self.clock,
         )
@@ -191,7 +200,19 @@ class Runtime:
         leave_finalizers_alone(settings, self._registry)
         scope = Scope.of_run(settings, self.namespaces)
         endurance = Endurance(self.clock)
-        if not guard_requests(settings, endurance):
+        lanes = self._choose_lanes()
+        streams = [informer.stream_lane for informer in self._informers if lanes[informer.name] == "stream"]
+        intake = None
+        if streams:
+            intake = Streams(
+                streams,
+                settings=settings,
+                scope=scope,
+                registry=self._registry,
+                ambiguous=self.fatal,
+                clock=self.clock,
+            )
+        if not hook_in(settings, endurance, intake):
             logger.warning("this version of Kopf ends the operator when the API server errs for a minute")
         self._entrance = Entrance(
             self.login,
@@ -212,9 +233,8 @@ class Runtime:
             stopping=lambda: self._stopping.is_set() or self._reason is not None,
         )
         for informer in self._informers:
-            informer.lane.start(scope)
-            informer.start_resync()
-            logger.info("informer %s: handlers lane", informer.name)
+            informer.start(scope, lane=lanes[informer.name], selectors=functools.partial(selectors, settings))
+            logger.info("informer %s: %s lane", informer.name, lanes[informer.name])
         for controller in self._controllers.values():
             threading.Thread(
                 target=self._start_when_synced,
@@ -222,6 +242,26 @@ class Runtime:
                 name=f"workqueue-start-{controller.name}",
                 daemon=True,
             ).start()
+
+    def _choose_lanes(self) -> dict[str, Literal["stream", "handlers"]]:
+        """Which lane feeds each informer in this run, by the informers' names."""
+        choice = os.environ.get(LANE_VARIABLE) or "auto"
+        if choice not in get_args(LaneName):
+            raise ConfigurationError(f"{LANE_VARIABLE}={choice}: expected one of {', '.join(get_args(LaneName))}")
+        wanted = {
+            informer.name: choice if informer.wanted_lane == "auto" else informer.wanted_lane
+            for informer in self._informers
+        }
+        lacks = obstacles()
+        told = f"Kopf {version('kopf')} lacks or changed {', '.join(lacks)}"
+        if lacks and (demanded := [name for name, lane in wanted.items() if lane == "stream"]):
+            raise ConfigurationError(
+                f"informer {demanded[0]} cannot have lane='stream': {told}; leave the choice to 'auto', or take a Kopf "
+                "that this version knows"
+            )
+        if lacks and "auto" in wanted.values():
+            logger.warning("%s: informers run on the handlers lane, which is slower and sees less", told)
+        return {name: "handlers" if lacks or lane == "handlers" else "stream" for name, lane in wanted.items()}
 
     async def _log_in(self, settings: kopf.OperatorSettings, **kwargs: Any) -> kopf.ConnectionInfo:
         """Kopf's login. It is also the first thing of ours that runs after all startup handlers are through."""
@@ -305,8 +345,11 @@ class Runtime:
                         "only slow, give it a longer cache_sync_timeout; while Kopf is paused by peering nothing comes"
                     )
                 return
+        if not all(source.informer.progress.wait_until_told() for source in managed.wait_for):
+            return
         if self._stopping.is_set():
             return
+        controller.initial_keys_queued()
         logger.info(
             "controller %s: caches synced, %d keys queued, starting %d workers",
             managed.name, len(controller.queue), controller.workers,

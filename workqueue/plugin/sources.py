@@ -1,45 +1,35 @@
-"""What a user holds: an informer of one resource, and a controller fed by informers.
+"""What a user holds of a resource: its informer.
 
-Both outlive a run of the operator: each start renews what a run uses up, the cache and the queue.
+It outlives a run of the operator: each start renews what a run uses up, the cache.
 """
 
 import builtins
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
+
+import kopf
 
 from workqueue.base.clock import Clock
-from workqueue.base.errors import ConfigurationError
 from workqueue.base.keys import ObjectKey
-from workqueue.base.metrics import MetricsProvider
 from workqueue.cache import NAMESPACE_INDEX, Indexer, IndexFunc, Lister, Reader, Transform, namespace
-from workqueue.control import Controller, ControllerStatistics, ReconcileFunc
+from workqueue.control import ReconcileFunc
 from workqueue.informer import HandlerFunc, Informer, InformerStatistics, Resyncer
+from workqueue.informer.lane import Difference, LaneName
+from workqueue.plugin.consistency import ConsistencyCheck
 from workqueue.plugin.handlers_lane import HandlersLane
+from workqueue.plugin.options import QueueOptions
+from workqueue.plugin.presence import Presence
+from workqueue.plugin.presence_watch import Selectors
 from workqueue.plugin.resources import ResourceSpec
-from workqueue.queues import Debounce, PriorityQueue, RateLimiter
+from workqueue.plugin.scope import Scope
+from workqueue.plugin.stream_lane import StreamLane
 
 if TYPE_CHECKING:
+    from workqueue.plugin.controllers import ManagedController
     from workqueue.plugin.runtime import Runtime
 
 F = TypeVar("F", bound=HandlerFunc)
-
-#: Seconds after which a key of low priority has its turn whatever else there is.
-MAX_STARVATION = 60.0
-
-
-class QueueOptions(TypedDict, total=False):
-    """How a controller's queue behaves: keywords of whatever makes a controller."""
-
-    #: How long a failed key waits; 5 ms doubled with each failure, to 1000 s, by default. One that is given is used by
-    #: every run of the operator in this process, and what it counted goes on; no other controller may use it.
-    rate_limiter: RateLimiter[ObjectKey]
-    #: Seconds after which a key has its turn whatever its priority; 60 by default, None is never.
-    max_starvation: float | None
-    #: Whose a key is: inside one priority, tenants take turns. :func:`workqueue.queues.by_namespace`, or a function of
-    #: yours; by default keys come in the order of their adds.
-    fairness: Callable[[ObjectKey], Hashable]
-    #: How long the changes of one object are gathered into one run; not at all by default.
-    debounce: Debounce
 
 
 class ResourceInformer:
@@ -47,14 +37,16 @@ class ResourceInformer:
 
     def __init__(
         self,
-        lane: Callable[[Informer], HandlersLane],
-        *,
         name: str,
+        *,
         spec: ResourceSpec,
+        lane: LaneName,
+        registry: kopf.OperatorRegistry,
         runtime: "Runtime",
         indexers: Mapping[str, IndexFunc] | None,
         transform: Transform | None,
         resync: float,
+        consistency_check: float,
         cache_sync_timeout: float,
         clock: Clock,
     ) -> None:
@@ -68,7 +60,17 @@ class ResourceInformer:
         self.informer = Informer(name, indexer=indexer, clock=clock)
         self._indexer = indexer
         self._resyncer: Resyncer | None = Resyncer(self.informer, period=resync) if resync else None
-        self.lane = lane(self.informer)
+        self._consistency_check = consistency_check
+        self._checker: ConsistencyCheck | None = self._make_checker()
+        #: What was asked for.
+        self.wanted_lane = lane
+        #: Kopf watches for its handlers, whichever lane runs.
+        self.handlers_lane = HandlersLane(
+            spec, name=name, informer=self.informer, registry=registry, login=runtime.login, ambiguous=runtime.fatal
+        )
+        self.stream_lane = StreamLane(spec, informer=self.informer, login=runtime.login)
+        #: The one that runs.
+        self.lane: HandlersLane | StreamLane = self.handlers_lane
 
     # Events.
 
@@ -79,17 +81,17 @@ class ResourceInformer:
         final_state_known, initial) and should end with ``**_``. It is called in the thread of
         Kopf's loop, where everything waits for it: it should only add keys.
         """
-        self.lane.add_handler(function, kind="add")
+        self.handlers_lane.add_handler(function, kind="add")
         return function
 
     def on_update(self, function: F) -> F:
         """Decorator: call this for each change of an object, and at each resync. See :meth:`on_add`."""
-        self.lane.add_handler(function, kind="update")
+        self.handlers_lane.add_handler(function, kind="update")
         return function
 
     def on_delete(self, function: F) -> F:
         """Decorator: call this for each object that is gone; ``old`` is its last known state. See :meth:`on_add`."""
-        self.lane.add_handler(function, kind="delete")
+        self.handlers_lane.add_handler(function, kind="delete")
         return function
 
     # The cache.
@@ -114,12 +116,50 @@ class ResourceInformer:
 
     @property
     def has_synced(self) -> bool:
-        """True when everything that existed at the start is in the cache."""
+        """True while everything that exists is in the cache: false again while a watch is interrupted."""
         return self.informer.has_synced
+
+    @property
+    def resource(self) -> kopf.Resource | None:
+        """What the cluster serves under the name; None until Kopf has found it."""
+        return self.stream_lane.resource if self.lane is self.stream_lane else self.handlers_lane.resource
+
+    def wait_for(
+        self, key: ObjectKey | tuple[str, str] | str, *, resource_version: str, timeout: float = 30.0
+    ) -> dict[str, Any] | None:
+        """Sleep until the cache shows your own write: an object as it was at a resourceVersion, or later.
+
+        Call it where a moment's sleep harms nobody: in a reconcile function, not in a handler. On the handlers lane
+        only the object's own events are known; on the stream lane whatever the watch says, of any object, tells how far
+        the cache has come.
+
+        :param key: an ObjectKey, a (namespace, name) pair, or the text of either.
+        :param resource_version: of the answer to the write, ``metadata.resourceVersion``.
+        :param timeout: seconds.
+        :return: the object as the cache has it then; None if it is gone again.
+        :raises TimeoutError: if the cache does not come so far.
+        :raises RuntimeError: in a thread that runs an event loop, such as Kopf's.
+        :raises InvalidKey: if the key names no object.
+        """
+        found = self.informer.wait_for(ObjectKey.of(key), version=str(resource_version), timeout=timeout)
+        return None if found is None else found.decode()
+
+    def expect_gone(self, key: ObjectKey | tuple[str, str] | str, *, uid: str, timeout: float = 30.0) -> None:
+        """Sleep until the cache does not hold an object any more that you deleted. See :meth:`wait_for`.
+
+        :param key: an ObjectKey, a (namespace, name) pair, or the text of either.
+        :param uid: the object's; a successor under its name is another one.
+        :param timeout: seconds.
+        :raises TimeoutError: if the cache does not come so far.
+        :raises RuntimeError: in a thread that runs an event loop, such as Kopf's.
+        :raises InvalidKey: if the key names no object.
+        """
+        self.informer.expect_gone(ObjectKey.of(key), uid=uid, timeout=timeout)
 
     def statistics(self) -> InformerStatistics:
         """The informer at this instant."""
-        return self.informer.statistics()
+        consistency = self._checker.statistics() if self._checker is not None else None
+        return dataclasses.replace(self.informer.statistics(), lane=self.lane.statistics(), consistency=consistency)
 
     # Work.
 
@@ -149,8 +189,21 @@ class ResourceInformer:
 
     # For the runtime.
 
-    def start_resync(self) -> None:
-        """Begin to resync, if that was asked for."""
+    def start(self, scope: Scope, *, lane: Literal["stream", "handlers"], selectors: Selectors) -> None:
+        """Begin to be fed, and to resync and check, if that was asked for.
+
+        :param scope: the namespaces that are served.
+        :param lane: what feeds it in this run.
+        :param selectors: what Kopf asks of the objects of a resource besides.
+        """
+        if lane == "stream":
+            self.handlers_lane.stand_aside()
+            self.lane = self.stream_lane
+        else:
+            self.lane = self.handlers_lane
+            self.handlers_lane.start(scope, selectors=selectors)
+        if self._checker is not None:
+            self._checker.start()
         if self._resyncer is not None:
             self._resyncer.start()
 
@@ -159,74 +212,25 @@ class ResourceInformer:
         if self._resyncer is not None:
             self._resyncer.stop()
             self._resyncer = Resyncer(self.informer, period=self._resync)
+        if self._checker is not None:
+            self._checker.stop()
+            self._checker = self._make_checker()
         self.lane.stop()
+
+    def _make_checker(self) -> ConsistencyCheck | None:
+        if not self._consistency_check:
+            return None
+
+        def look() -> Sequence[Presence] | None:
+            return self.lane.look()  # of the lane that runs then
+
+        def mend(found: Mapping[ObjectKey, Difference]) -> None:
+            self.lane.mend(found)
+
+        return ConsistencyCheck(self.informer, period=self._consistency_check, look=look, mend=mend)
 
     def renew(self) -> None:
         """Make ready for another run in the same process: an empty cache, not synced."""
         self.informer.renew()
-        self.lane.renew()
-
-
-class ManagedController:
-    """A controller as its user holds it. Made by :meth:`workqueue.Manager.controller`."""
-
-    def __init__(
-        self,
-        name: str,
-        reconcile: ReconcileFunc,
-        *,
-        wait_for: Sequence[ResourceInformer],
-        workers: int,
-        max_retries: int | None,
-        options: QueueOptions,
-        clock: Clock,
-        metrics: MetricsProvider,
-    ) -> None:
-        """For the manager: see :meth:`workqueue.Manager.controller` for the parameters."""
-        self.name = name
-        self.wait_for = tuple(wait_for)
-
-        options = {"max_starvation": MAX_STARVATION, **options}
-
-        def make() -> tuple[PriorityQueue[ObjectKey], Controller]:
-            queue: PriorityQueue[ObjectKey] = PriorityQueue(
-                name=name, clock=clock, metrics=metrics, backoff="steady", **options
-            )
-            try:
-                controller = Controller(
-                    name,
-                    reconcile,
-                    queue=queue,
-                    workers=workers,
-                    cache=self.wait_for[0].indexer if self.wait_for else None,
-                    synced=lambda: all(source.has_synced for source in self.wait_for),
-                    max_retries=max_retries,
-                    clock=clock,
-                )
-            except ConfigurationError:
-                queue.shut_down()  # nobody will: it would be shown in the metrics, and keep its limiter
-                raise
-            return queue, controller
-
-        self._make = make
-        self._metrics = metrics
-        #: Of this run.
-        self.queue, self.controller = make()
-
-    def add(self, key: ObjectKey | tuple[str, str] | str) -> None:
-        """Ask for a key to be reconciled; from any thread, any handler of Kopf, at any time.
-
-        :param key: an ObjectKey, a (namespace, name) pair, or the text of either.
-        :raises InvalidKey: if it names no object.
-        """
-        self.controller.add(key)
-
-    def statistics(self) -> ControllerStatistics:
-        """The controller at this instant."""
-        return self.controller.statistics()
-
-    def renew(self) -> None:
-        """Make ready for another run in the same process: a queue that is open."""
-        self.queue.shut_down()
-        self._metrics.queue_closed(self.name, self.queue.statistics)  # it is not, if a key was left in somebody's hands
-        self.queue, self.controller = self._make()
+        self.handlers_lane.renew()
+        self.stream_lane = StreamLane(self.spec, informer=self.informer, login=self._runtime.login)

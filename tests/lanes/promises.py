@@ -1,0 +1,14 @@
+"""What the handlers lane cannot promise, by the test of the stream lane's promise. docs/lanes.md says it to users."""
+
+#: Test: why not.
+NOT_PROMISED = {
+    "test_the_cache_is_not_synced_while_the_api_server_is_away": "Kopf does not tell that a watch is interrupted",
+    "test_a_list_replaces_the_cache_at_once": "Kopf brings the objects of a list one by one",
+    "test_what_was_deleted_unseen_is_told_before_anything_newer": "an own list, a second later, finds it",
+    "test_a_server_whose_storage_went_back_in_time": "an older version never replaces a newer one there",
+    "test_errors_in_the_stream_are_survived_in_line": "Kopf begins anew, after a pause of at least a second",
+    "test_a_namespace_that_is_gone_takes_its_objects_along": "an own list, within five minutes, finds it",
+}
+
+#: Tests of what Kopf itself has since 1.45 only.
+WANTS_1_45 = {"test_kopfs_selectors_narrow_what_is_watched"}

@@ -1,0 +1,410 @@
+"""What both lanes promise: the same calls to the same handlers, and a cache that equals the API server's list.
+
+Each test runs on either lane, except those in `promises`, which the handlers lane cannot keep.
+"""
+
+import json
+import threading
+
+import pytest
+
+from tests.operators.harness import eventually
+from tests.operators.objects import pod
+from workqueue.testing.apiserver import ApiServer, Fault
+
+pytestmark = pytest.mark.lanes
+
+WATCH = "/api/v1/pods"
+
+
+def is_watch(query):
+    return "watch" in query
+
+
+def make(server, *names, **kwargs):
+    return [server.create("pods", pod(name, **kwargs)) for name in names]
+
+
+def test_what_exists_at_the_start_is_an_add_marked_as_initial(watch, server):
+    make(server, "a", "b", "c")
+    with watch() as watched:
+        watched.settles()
+        calls = [(kind, key, initial, known) for kind, key, _, _, initial, known in watched.module.witness.calls]
+        assert sorted(calls) == [("add", f"default/{name}", True, True) for name in "abc"]
+        assert watched.module.pods.has_synced
+
+
+def test_an_empty_world_is_synced_too(watch, server):
+    with watch() as watched:
+        assert watched.module.pods.has_synced
+        make(server, "a")
+        watched.settles()
+        assert watched.module.witness.calls[0][4] is False, "what comes later is not initial"
+
+
+def test_changes_are_told_by_their_kind_and_in_their_order(watch, server):
+    make(server, "a")
+    with watch() as watched:
+        watched.settles()
+        server.patch("pods", "a", {"metadata": {"labels": {"x": "1"}}})
+        make(server, "b")
+        watched.settles()
+        server.delete("pods", "a")
+        watched.settles()
+        # The API server marks a pod before it deletes it, which is an update more.
+        assert watched.module.witness.kinds("default/a") == ["add", "update", "update", "delete"]
+        assert watched.module.witness.kinds("default/b") == ["add"]
+        assert all(known for *_, known in watched.module.witness.calls), "every deletion was seen"
+
+
+def test_an_object_recreated_under_its_name_is_a_deletion_and_an_add(watch, server):
+    [first] = make(server, "a")
+    with watch() as watched:
+        watched.settles()
+        server.delete("pods", "a")
+        [second] = make(server, "a")
+        watched.settles()
+        told = [(kind, uid) for kind, _, uid, *_ in watched.module.witness.calls if kind != "update"]
+        uids = first["metadata"]["uid"], second["metadata"]["uid"]
+        assert told == [("add", uids[0]), ("delete", uids[0]), ("add", uids[1])]
+
+
+def test_a_storm_of_changes_ends_in_the_last_state_of_each(watch, server):
+    make(server, *(f"p{number}" for number in range(20)))
+    with watch() as watched:
+        watched.settles()
+        for number in range(400):
+            name = f"p{number * 7 % 20}"
+            if number % 13 == 0:
+                server.delete("pods", name)
+                make(server, name)
+            else:
+                server.patch("pods", name, {"metadata": {"labels": {"n": str(number)}}})
+        watched.settles()
+        watched.operator.wait_until_idle(20)
+
+
+def test_two_controllers_and_many_handlers_share_one_informer(watch, server):
+    make(server, "a", "b")
+    with watch() as watched:
+        watched.settles()
+        module = watched.module
+        eventually(lambda: set(module.runs) == set(module.more) == {"default/a", "default/b"}, "runs in both")
+        assert sum(request.path == WATCH and is_watch(request.query) for request in server.requests) == 1
+
+
+def test_a_handler_added_late_hears_of_what_there_is_first(watch, server):
+    make(server, "a", "b")
+    with watch() as watched:
+        watched.settles()
+        late = []
+        watched.module.pods.on_add(lambda name, initial, **_: late.append((name, initial)))
+        assert sorted(late) == [("a", True), ("b", True)], "before the call returns"
+        make(server, "c")
+        eventually(lambda: ("c", False) in late, "what comes after it")
+
+
+def test_a_handler_that_raises_harms_nobody_and_is_counted(watch, server):
+    with watch() as watched:
+        module = watched.module
+        heard = []
+
+        def bad(**_):
+            raise RuntimeError("bad")
+
+        module.pods.on_add(bad)
+        module.pods.on_add(lambda name, **_: heard.append(name))
+        make(server, "a", "b")
+        eventually(lambda: heard == ["a", "b"], "the handler after it")
+        watched.settles()
+        assert watched.operator.metric("informer_handler_errors_total", name="pods", kind="add") == 2
+
+
+def test_a_break_of_the_connection_loses_nothing(watch, server):
+    make(server, "a", "b", "c")
+    with watch() as watched:
+        watched.settles()
+        server.disconnect_watches()
+        server.patch("pods", "a", {"metadata": {"labels": {"x": "1"}}})
+        server.delete("pods", "b")
+        make(server, "d")
+        watched.settles()
+        assert watched.module.witness.kinds("default/b")[-1] == "delete"
+
+
+def test_what_was_deleted_while_history_was_forgotten_is_told_once_as_a_tombstone(watch, server):
+    make(server, "a", "b", "c", "d")
+    with watch() as watched:
+        watched.settles()
+        server.script(Fault(path=WATCH, status=503, times=None, query=is_watch))
+        server.disconnect_watches()
+        server.delete("pods", "a")
+        server.patch("pods", "b", {"metadata": {"labels": {"x": "1"}}})
+        server.delete("pods", "c")
+        make(server, "c", "e")
+        server.compact()
+        server.clear_faults()
+        watched.settles()
+        calls = watched.module.witness.calls
+        gone = [(key, known) for kind, key, *_, known in calls if kind == "delete"]
+        assert sorted(gone) == [("default/a", False), ("default/c", False)]
+        assert watched.module.witness.kinds("default/d") == ["add"], "nothing is told of what did not change"
+        bodies = watched.module.pods.indexer
+        assert bodies.index_keys("namespace", "default")
+        assert "default/a" not in map(str, bodies.list_keys())
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 403])
+def test_an_api_server_that_errs_is_asked_until_it_works(watch, server, status):
+    make(server, "a", "b")
+    with watch() as watched:
+        watched.settles()
+        server.script(Fault(path=WATCH, status=status, times=2, headers={"Retry-After": "1"} if status == 429 else {}))
+        server.disconnect_watches()
+        server.delete("pods", "a")
+        make(server, "c")
+        watched.settles()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"type": "ERROR", "object": {"kind": "Status", "code": 500, "message": "an object is corrupt"}},
+        {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}},
+        {"type": "MODIFIED"},
+        {"type": "MODIFIED", "object": {}},
+        {"type": "MODIFIED", "object": {"metadata": {}}},
+        {"type": "MODIFIED", "object": None},
+        {"type": "NEWS", "object": {"metadata": {"name": "x", "namespace": "default"}}},
+        "no JSON",
+    ],
+    ids=lambda line: json.dumps(line)[:60],
+)
+def test_an_event_that_is_none_loses_nothing(watch, server, line):
+    make(server, "a", "b")
+    raw = (line if isinstance(line, str) else json.dumps(line)).encode() + b"\n"
+    with watch() as watched:
+        watched.settles()
+        server.script(Fault(path=WATCH, inject=(raw,), query=is_watch))
+        server.disconnect_watches()
+        server.delete("pods", "a")
+        make(server, "c")
+        watched.settles()
+
+
+def test_an_object_of_a_megabyte_comes_whole(watch, server):
+    big = pod("big", annotations={"text": "x" * 1_200_000})
+    with watch() as watched:
+        server.create("pods", big)
+        watched.settles()
+        assert watched.module.pods.get("default/big")["metadata"]["annotations"] == big["metadata"]["annotations"]
+
+
+def test_other_handlers_of_kopf_get_every_event(watch, server):
+    make(server, "a")
+    with watch(KOPF_TOO="1") as watched:
+        watched.settles()
+        [[version]] = [[metadata["resourceVersion"]] for metadata in [server.get("pods", "a")["metadata"]]]
+        eventually(lambda: watched.module.heard == [(None, "a", version)], "the listing, as Kopf marks it")
+        make(server, "b")
+        server.patch("pods", "a", {"metadata": {"labels": {"x": "1"}}})
+        server.delete("pods", "b")
+        heard = watched.module.heard
+        eventually(lambda: [type_ for type_, name, _ in heard if name == "b"] == ["ADDED", "MODIFIED", "DELETED"], "b")
+        eventually(lambda: [type_ for type_, name, _ in heard if name == "a"] == [None, "MODIFIED"], "a")
+        watched.settles()
+
+
+def test_only_the_namespaces_that_are_served_are_watched(watch, server):
+    for name in ("blue", "green"):
+        server.create("namespaces", {"metadata": {"name": name}})
+        make(server, "a", namespace=name)
+    make(server, "a")
+    with watch("-n", "blue", "-n", "green") as watched:
+        watched.settles("blue", "green")
+        make(server, "b", namespace="blue")
+        make(server, "c", namespace="default")
+        watched.settles("blue", "green")
+        assert {key.partition("/")[0] for key in watched.cached} == {"blue", "green"}
+
+
+def test_a_namespace_that_comes_later_is_served(watch, server):
+    server.create("namespaces", {"metadata": {"name": "team-a"}})
+    make(server, "a", namespace="team-a")
+    with watch("-n", "team-*") as watched:
+        watched.settles("team-a")
+        server.create("namespaces", {"metadata": {"name": "team-b"}})
+        make(server, "b", namespace="team-b")
+        watched.settles("team-a", "team-b")
+
+
+DEFINITION = {
+    "metadata": {"name": "foos.example.com"},
+    "spec": {
+        "group": "example.com",
+        "scope": "Namespaced",
+        "names": {"plural": "foos", "singular": "foo", "kind": "Foo", "listKind": "FooList"},
+        "versions": [
+            {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+        ],
+    },
+}
+
+
+def test_a_resource_that_is_defined_later_is_watched_from_then_on(watch, server, monkeypatch):
+    from workqueue.plugin import presence_watch
+
+    monkeypatch.setattr(presence_watch, "DISCOVERY_PERIOD", 0.5)
+    with watch(WITNESSED="foos.example.com", plural="foos.example.com", ready=False) as watched:
+        watched.operator.wait_until_seen("foos.example.com is not served by the cluster")
+        assert not watched.operator.get("/readyz").ok
+        server.create("customresourcedefinitions.apiextensions.k8s.io", DEFINITION)
+        server.create("foos.example.com", {"metadata": {"name": "f"}})
+        watched.operator.wait_until_ready()
+        watched.settles()
+        server.create("foos.example.com", {"metadata": {"name": "g"}})
+        watched.settles()
+
+
+def test_kopfs_selectors_narrow_what_is_watched(watch, server):
+    make(server, "a", labels={"app": "web"})
+    make(server, "b", labels={"app": "db"})
+    with watch(SELECTED="app=web") as watched:
+        eventually(lambda: set(watched.cached) == {"default/a"}, "the one that is selected")
+        server.patch("pods", "a", {"metadata": {"labels": {"app": "db"}}})
+        server.patch("pods", "b", {"metadata": {"labels": {"app": "web"}}})
+        eventually(lambda: set(watched.cached) == {"default/b"}, "the other one")
+        watched.module.witness.check(watched.module.pods.indexer)
+
+
+def test_your_own_writes_can_be_read(watch, server):
+    [made] = make(server, "a")
+    with watch() as watched:
+        watched.settles()
+        pods = watched.module.pods
+        version = server.patch("pods", "a", {"metadata": {"labels": {"x": "1"}}})["metadata"]["resourceVersion"]
+        assert pods.wait_for("default/a", resource_version=version)["metadata"]["labels"] == {"x": "1"}
+        server.delete("pods", "a")
+        pods.expect_gone("default/a", uid=made["metadata"]["uid"])
+        assert pods.get("default/a") is None
+        [again] = make(server, "a")
+        pods.wait_for("default/a", resource_version=again["metadata"]["resourceVersion"])
+        pods.expect_gone("default/a", uid=made["metadata"]["uid"])  # its successor is another object
+        with pytest.raises(TimeoutError, match=r"waited 0\.01 s for default/a at resourceVersion 999999"):
+            pods.wait_for("default/a", resource_version="999999", timeout=0.01)
+
+
+def test_the_lane_is_said(watch, server, lane):
+    with watch() as watched:
+        assert watched.operator.metric("informer_lane", name="pods", lane=lane) == 1
+        assert watched.operator.metric("informer_synced", name="pods") == 1
+        assert f"informer pods: {lane} lane" in watched.operator.said
+        assert watched.module.pods.statistics().lane.lane == lane
+
+
+# What the stream lane alone promises.
+
+
+def test_the_cache_is_not_synced_while_the_api_server_is_away(watch, server):
+    make(server, "a")
+    with watch() as watched:
+        watched.settles()
+        server.script(Fault(path=WATCH, status=503, times=None))
+        server.disconnect_watches()
+        eventually(lambda: not watched.operator.get("/readyz").ok, "not ready")
+        assert not watched.module.pods.has_synced
+        assert watched.operator.get("/livez").ok
+        assert watched.operator.metric("informer_synced", name="pods") == 0
+        server.clear_faults()
+        watched.operator.wait_until_ready()
+        told = [line for line in watched.operator.said if "informer pods: live again after" in line]
+        assert len(told) == 1
+
+
+def test_a_list_replaces_the_cache_at_once(watch, server):
+    """No reader ever sees fewer or more objects than there are before or after."""
+    make(server, *(f"p{number}" for number in range(300)))
+    with watch() as watched:
+        watched.settles()
+        seen, over = set(), threading.Event()
+        indexer = watched.module.pods.indexer
+
+        def read():
+            while not over.is_set():
+                seen.add(len(indexer))
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            server.script(Fault(path=WATCH, status=503, times=None, query=is_watch))
+            server.disconnect_watches()
+            for number in range(200):
+                server.delete("pods", f"p{number}")
+            server.compact()
+            server.clear_faults()
+            eventually(lambda: len(indexer) == 100, "the list")
+        finally:
+            over.set()
+            reader.join()
+        watched.settles()
+        assert seen == {300, 100}
+
+
+def test_what_was_deleted_unseen_is_told_before_anything_newer(watch, server):
+    make(server, "a", "b")
+    with watch() as watched:
+        watched.settles()
+        watched.module.witness.calls.clear()
+        server.script(Fault(path=WATCH, status=503, times=None, query=is_watch))
+        server.disconnect_watches()
+        make(server, "c")
+        server.delete("pods", "a")
+        server.compact()
+        server.clear_faults()
+        watched.settles()
+        assert [(kind, key) for kind, key, *_ in watched.module.witness.calls] == [
+            ("delete", "default/a"),
+            ("add", "default/c"),
+        ]
+
+
+def test_a_server_whose_storage_went_back_in_time(watch, server):
+    make(server, *(f"p{number}" for number in range(50)))
+    with watch() as watched:
+        watched.settles()
+        port = int(server.url.rpartition(":")[2])
+        server.stop()
+        with ApiServer(port=port) as other:
+            watched.server = other
+            make(other, "p1", "q")
+            watched.settles()
+            assert set(watched.cached) == {"default/p1", "default/q"}
+            make(other, "r")
+            watched.settles()
+            assert any("went back in time" in line for line in watched.operator.said)
+
+
+def test_errors_in_the_stream_are_survived_in_line(watch, server):
+    make(server, "a")
+    error = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}}
+    with watch() as watched:
+        watched.settles()
+        eventually(lambda: watched.operator.metric("informer_silence_seconds", name="pods") > 1.1, "a while")
+        server.script(Fault(path=WATCH, inject=(json.dumps(error).encode() + b"\n",), query=is_watch))
+        server.disconnect_watches()
+        eventually(lambda: watched.module.pods.statistics().lane.lists == 2, "the list")
+        watched.settles()
+
+
+def test_a_namespace_that_is_gone_takes_its_objects_along(watch, server):
+    for name in ("team-a", "team-b"):
+        server.create("namespaces", {"metadata": {"name": name}})
+        make(server, "a", namespace=name)
+    with watch("-n", "team-*") as watched:
+        watched.settles("team-a", "team-b")
+        server.script(Fault(path="/api/v1/namespaces/team-b/pods", status=503, times=None))
+        server.disconnect_watches()
+        server.delete("namespaces", "team-b")
+        watched.settles("team-a")
+        assert watched.module.witness.kinds("team-b/a") == ["add", "delete"]
+        watched.operator.wait_until_ready()

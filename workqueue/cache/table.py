@@ -1,0 +1,89 @@
+"""What a cache consists of: the objects, and the indexes over them.
+
+A reader and its writer share one; nobody else touches it.
+"""
+
+import threading
+
+from workqueue.base.keys import ObjectKey
+from workqueue.cache.entry import Entry
+from workqueue.cache.indexes import IndexFunc
+from workqueue.cache.wire import Values
+
+
+class Table:
+    """Objects by key and by index. Whoever calls a method holds the lock, or knows the table alone."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        # All below are guarded by lock.
+        #: The objects. An entry is never changed, only replaced.
+        self.entries: dict[ObjectKey, Entry] = {}
+        #: The sum of len(body) over entries.
+        self.body_bytes = 0
+        self.indexers: dict[str, IndexFunc] = {}
+        #: For each index, for each value, the keys found under it; no set is ever empty.
+        self.indices: dict[str, dict[str, set[ObjectKey]]] = {}
+        #: For each index, the values of each key that has any: exactly the inverse of indices.
+        self.values: dict[str, dict[ObjectKey, tuple[str, ...]]] = {}
+        self.index_errors = 0
+
+    def add_indexers(self, indexers: dict[str, IndexFunc]) -> None:
+        """Have indexes in which nothing is found yet."""
+        self.indexers.update(indexers)
+        for name in indexers:
+            self.indices[name] = {}
+            self.values[name] = {}
+
+    def take(self, other: "Table") -> None:
+        """Hold what another table holds, which is of no use after that."""
+        self.entries, self.body_bytes = other.entries, other.body_bytes
+        self.indices, self.values = other.indices, other.values
+        self.index_errors += other.index_errors
+
+    def put(self, entry: Entry, values: Values) -> Entry | None:
+        """Store an entry under its values in all indexes; returns what was there."""
+        old = self.entries.get(entry.key)
+        if old is not None:
+            self.body_bytes -= len(old.body)
+        self.entries[entry.key] = entry
+        self.body_bytes += len(entry.body)
+        self.index(entry.key, values)
+        return old
+
+    def remove(self, key: ObjectKey) -> Entry | None:
+        """Remove what is stored under a key; returns it."""
+        old = self.entries.pop(key, None)
+        if old is not None:
+            self.body_bytes -= len(old.body)
+            for name in self.indexers:
+                self._unindex(name, key)
+        return old
+
+    def index(self, key: ObjectKey, values: Values) -> None:
+        """Have a stored object found under these values in these indexes, and under no others there."""
+        for name, found in values.items():
+            stored = self.values[name]
+            if found is None:
+                self.index_errors += 1
+            elif stored.get(key, ()) == found:
+                continue
+            if key in stored:
+                self._unindex(name, key)
+            if found:
+                stored[key] = found
+                index = self.indices[name]
+                for value in found:
+                    keys = index.get(value)
+                    if keys is None:
+                        index[value] = {key}
+                    else:
+                        keys.add(key)
+
+    def _unindex(self, name: str, key: ObjectKey) -> None:
+        index = self.indices[name]
+        for value in self.values[name].pop(key, ()):
+            keys = index[value]
+            keys.discard(key)
+            if not keys:
+                del index[value]

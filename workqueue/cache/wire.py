@@ -1,0 +1,205 @@
+"""Objects as the API server sends them: a few fields are taken out, the rest stays bytes.
+
+Making dictionaries of an object costs more than everything else that happens to it, and most
+objects are never looked at. So its key, uid, version, labels and the fields that indexes want are
+taken by a decoder that skips the rest (msgspec, which still checks it to be JSON), and
+``metadata.managedFields`` is cut out of the bytes. What does not have the shape that an API server
+gives its objects goes the long way, through :func:`workqueue.cache.entry.encode`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+import orjson
+
+from workqueue.base.errors import InvalidObject
+from workqueue.base.keys import ObjectKey
+from workqueue.cache.entry import Entry, encode
+from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, text_values
+
+#: The values of one object in each index; None where the index function raised.
+Values = dict[str, tuple[str, ...] | None]
+
+_MANAGED = b'"managedFields"'
+#: No API server writes letters so.
+_ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
+_NO_LABELS: Mapping[str, str] = MappingProxyType({})
+
+_Getter = Callable[[Any], Any]
+
+
+class TooDeep(InvalidObject):
+    """An object that is nested deeper than anything here can read. An API server takes such."""
+
+
+class WireDecoder:
+    """Takes out what one set of indexes needs."""
+
+    def __init__(self, indexers: Mapping[str, IndexFunc]) -> None:
+        """:param indexers: by name; those that are functions of the user's are left to the caller."""
+        fields = {name: index.path for name, index in indexers.items() if isinstance(index, FieldIndex)}
+        labels = {name: path[2] for name, path in fields.items() if len(path) == 3 and path[:2] == _LABELS}
+        others = {name: path for name, path in fields.items() if name not in labels and path[0] != "metadata"}
+        paths = _apart({name: path for name, path in others.items() if _ODD.search("".join(path)) is None})
+        #: A field that an index wants may be said by the list's head.
+        self._wants_head = any(path[0] in ("kind", "apiVersion") for path in paths.values())
+        #: Names of the indexes whose values :meth:`decode` gives.
+        self.indexes = frozenset(
+            [*labels, *paths, *(name for name, index in indexers.items() if isinstance(index, NamespaceIndex))]
+        )
+        self._namespaces = [name for name, index in indexers.items() if isinstance(index, NamespaceIndex)]
+        self._labels = list(labels.items())
+        tree, attributes = _tree(paths)
+        self._fields: list[tuple[str, _Getter]] = [(name, attrgetter(path)) for name, path in attributes.items()]
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_struct({**tree, "metadata": _Metadata}))
+
+    def decode(self, raw: bytes, *, head: bytes = b"") -> tuple[Entry, Values]:
+        """Make an entry of an object's JSON.
+
+        :param raw: the object; kept, or a copy without its managed fields is.
+        :param head: what its list says of all its objects, such as ``b'"kind":"Pod","apiVersion":"v1",'``; put in
+            front of an object that does not say so itself.
+        :return: the entry, and its values in :attr:`indexes`.
+        :raises InvalidObject: if it has no name, or is no JSON.
+        """
+        try:
+            found = self._decoder.decode(raw)
+            metadata = found.metadata
+            name, space = metadata.name, metadata.namespace or ""
+            body = _cut(raw, managed) if (managed := memoryview(metadata.managedFields)).nbytes else raw
+            if not raw.isascii():
+                raw.decode()  # texts that are skipped are not looked at: whoever reads the object later would fail
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            body = None
+        if body is None or not name or "/" in name or "/" in space or (head and body[:1] != b"{"):
+            return self._long_way(raw, head)
+        if head and getattr(found, _KIND) is None:
+            if self._wants_head:
+                return self._long_way(raw, head)
+            body = b"{" + head + body[1:]
+        given = metadata.labels
+        values: Values = {}
+        for index in self._namespaces:
+            values[index] = (space,)
+        for index, key in self._labels:
+            value = given.get(key) if given else None
+            values[index] = (value,) if value else ()
+        for index, getter in self._fields:
+            try:
+                value = getter(found)
+            except AttributeError:  # something on the way to it is not there
+                value = None
+            try:
+                values[index] = () if value is None else text_values(value)
+            except OverflowError:  # a number beyond all bounds: whoever decodes the whole object refuses it
+                return self._long_way(raw, head)
+        entry = Entry(
+            key=ObjectKey(space, name),
+            uid=metadata.uid or "",
+            resource_version=metadata.resourceVersion or "",
+            labels=MappingProxyType(given) if given else _NO_LABELS,
+            body=body,
+        )
+        return entry, values
+
+    def _long_way(self, raw: bytes, head: bytes) -> tuple[Entry, Values]:
+        return encode(parse_object(raw, head=head)), {}
+
+
+def parse_object(raw: bytes, *, head: bytes = b"") -> dict[str, Any]:
+    """An object's JSON as dictionaries.
+
+    :param raw: the object.
+    :param head: as of :meth:`WireDecoder.decode`.
+    :raises InvalidObject: if it is no JSON, or no object.
+    """
+    try:
+        body = orjson.loads(raw)
+    except ValueError as error:
+        if "depth limit" in str(error):
+            raise TooDeep("an object that is nested too deep to be read") from None
+        raise InvalidObject(f"an object that is no JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise InvalidObject("object has no meta: it is no JSON object")
+    return {**orjson.loads(b"{" + head[:-1] + b"}"), **body} if head else body
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    name: str
+    namespace: str | None = None
+    uid: str | None = None
+    resourceVersion: str | None = None  # noqa: N815
+    labels: dict[str, str] | None = None
+    managedFields: msgspec.Raw = msgspec.Raw()  # noqa: N815
+
+
+_LABELS = ("metadata", "labels")
+
+#: What msgspec takes in no field's name.
+_ODD = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
+
+
+def _cut(raw: bytes, value: memoryview) -> bytes | None:
+    """The object without its managed fields; None if they are not surely found.
+
+    If their name is there once, and no name can be written in escapes, it is the metadata's. Else it takes a real look.
+    """
+    at = raw.find(_MANAGED)
+    start = at + len(_MANAGED) + 1
+    end = start + value.nbytes
+    if at < 1 or raw[start - 1 : start] != b":" or raw[start:end] != value or raw.find(_MANAGED, start) >= 0:
+        return None
+    if _ESCAPED_LETTER.search(raw) is not None:
+        return None
+    if raw[end : end + 1] == b",":
+        return raw[:at] + raw[end + 1 :]
+    if raw[at - 1 : at] == b",":
+        return raw[: at - 1] + raw[end:]
+    return None
+
+
+def _apart(paths: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Those paths of which none leads through the end of another: a field cannot be both a value and a way."""
+    ends = set(paths.values())
+    ways = {path[:length] for path in ends for length in range(1, len(path))}
+    return {name: path for name, path in paths.items() if path not in ways}
+
+
+def _tree(paths: Mapping[str, tuple[str, ...]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The struct types that lead to some fields, by the names of the top ones; and each field's way in attributes."""
+    types: dict[str, Any] = {}
+    attributes: dict[str, str] = {}
+    for first in dict.fromkeys(path[0] for path in paths.values()):
+        below = {name: path[1:] for name, path in paths.items() if path[0] == first}
+        if any(not path for path in below.values()):
+            types[first] = Any
+            attributes.update(dict.fromkeys(below, _attribute(first)))
+        else:
+            inner, ways = _tree(below)
+            types[first] = _struct(inner)
+            attributes.update({name: f"{_attribute(first)}.{way}" for name, way in ways.items()})
+    return types, attributes
+
+
+def _attribute(name: str) -> str:
+    """An attribute for a field of any name. That of the metadata keeps its own."""
+    return name if name == "metadata" else "f_" + name.encode().hex()
+
+
+_KIND = _attribute("kind")
+
+
+def _struct(fields: Mapping[str, Any]) -> type[msgspec.Struct]:
+    definitions: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+    names = {}
+    for name, kind in fields.items():
+        definitions.append((_attribute(name), kind) if name == "metadata" else (_attribute(name), kind | None, None))
+        names[_attribute(name)] = name
+    if "metadata" in fields and "kind" not in fields:
+        definitions.append((_KIND, Any, None))
+        names[_KIND] = "kind"
+    return msgspec.defstruct("Partial", definitions, rename=names, gc=False, kw_only=True)

@@ -1,0 +1,537 @@
+"""The reflector: keeps informers equal to what the API server has, through whatever happens on the way.
+
+Semantics: client-go tools/cache/reflector.go. A list (streamed by the watch itself where the server
+can, else in pages) replaces the cache as a whole, a watch goes on from there; what interrupts the
+watch is answered by watching on from the last resourceVersion, or by a list where that may have
+lost something. Better than there:
+
+- a list that breaks off, or a streaming list that does not end with its own bookmark, changes nothing;
+- after an interruption it asks whether the storage went back in time (an etcd that was restored):
+  a watch from a version of the future is accepted, and blind, without an error; and after one in
+  which that may have happened and have been made up for by other writes, it lists;
+- an event that cannot be read is followed by a list: whatever it said is not lost;
+- the informers are marked stale while their view may be, and one line tells how long it took.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from workqueue.base.clock import Clock
+from workqueue.base.errors import InvalidObject
+from workqueue.informer.backoff import Backoff
+from workqueue.informer.collection import Collection, is_readable
+from workqueue.informer.informer import Informer
+from workqueue.informer.source import Interrupted, Silent, Source, Stream
+from workqueue.informer.wire import (
+    Event,
+    Lines,
+    Malformed,
+    Refused,
+    parse_bookmark,
+    parse_line,
+    parse_page,
+    parse_status,
+    raw_items,
+)
+
+logger = logging.getLogger("workqueue.informer")
+
+#: client-go's page size, tools/pager.
+PAGE = 500
+#: Seconds without another object after which a streaming list without its closing bookmark is given up for a list.
+BOOKMARK_PATIENCE = 15.0
+#: A watch that ends by itself in less than so many seconds, and without an event, did not work: client-go's "very short
+#: watch".
+SHORT = 1.0
+#: Seconds for an error that follows right after a watch was accepted; then it counts as live again.
+SETTLING = 0.1
+#: Seconds of an outage in which the storage may have been exchanged for another (an etcd that was restored), which has
+#: come as far as what was seen by now: no kube-apiserver starts in less. Nothing but a list tells, then.
+AWAY = 2.0
+#: Changes told to handlers before the loop gets its turn.
+SLICE = 500
+
+
+class Heard(NamedTuple):
+    """An event, for those who want to see it after the informers."""
+
+    #: None for an object of a list.
+    type: str | None
+    raw: bytes
+
+
+#: Stands for the end of a list among what is heard.
+LISTED = "listed"
+
+
+@dataclass(frozen=True, slots=True)
+class ReflectorStatistics:
+    """One reflector at one instant."""
+
+    #: "" is all namespaces.
+    namespace: str
+    #: Its view is live.
+    live: bool
+    #: Why not, in a few words.
+    problem: str
+    #: Lists that replaced the cache.
+    lists: int
+    #: Watches begun, each going on where the one before ended.
+    watches: int
+    #: Watches and lists that ended otherwise than by their own end.
+    interruptions: int
+    #: Events and objects that could not be read or stored.
+    ignored: int
+    #: When the last byte came, by the clock; None before.
+    heard_at: float | None
+
+
+class _NoClosingBookmark(Exception):
+    pass
+
+
+def _is_object(item: bytes) -> bool:
+    try:
+        return is_readable(item)
+    except Malformed:
+        return False
+
+
+class Reflector:
+    """Follows one resource in one namespace, or in all. Belongs to the thread of one event loop."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        source: Source,
+        informers: Sequence[Informer],
+        clock: Clock,
+        backoff: Backoff,
+        changed: Callable[[], None],
+        namespace: str = "",
+        page: int = PAGE,
+    ) -> None:
+        """
+        :param name: of the resource, for logs.
+        :param source: asks the API server.
+        :param informers: kept up to date, one after another.
+        :param clock: tells how long things took.
+        :param backoff: says how long to wait after a failure.
+        :param changed: called when it becomes live, or stale.
+        :param namespace: the one that the source is of; "" is all.
+        :param page: objects in one page of a list.
+        """
+        self.namespace = namespace
+        self._name = f"{name} in {namespace}" if namespace else name
+        self._source = source
+        self._informers = tuple(informers)
+        self._clock = clock
+        self._backoff = backoff
+        self._changed = changed
+        self._page = page
+
+        #: The resourceVersion to watch on from; None if only a list helps.
+        self._since: str | None = None
+        #: Streaming lists that failed since the last list that worked; with two of them pages are tried.
+        self._failed_streams = 0
+        #: The server has no streaming lists.
+        self._pages_only = False
+        #: A page expired midway: the next list is one page.
+        self._whole = False
+        #: Ask whether the storage went back in time before watching on.
+        self._doubtful = False
+        #: It did, or may have: resourceVersions begin anew with the next list.
+        self._went_back = False
+        #: Nobody knows what happened to the storage meanwhile.
+        self._blind = False
+        #: Why somebody wants a list, if so.
+        self._wanted = ""
+
+        #: It was listed once.
+        self.listed = False
+        #: The handlers were told of everything in that list.
+        self.told = False
+        #: Why the view is not live; "" if it is.
+        self.problem = "not listed yet"
+        #: When it ceased to be live, and why.
+        self._outage: tuple[float, str] | None = None
+        #: When it became live.
+        self._live_at = float("-inf")
+        #: Failures since it was live.
+        self._failures = 0
+        #: A warning told of that.
+        self._warned = False
+        self._stream: Stream | None = None
+        self._settling: asyncio.TimerHandle | None = None
+
+        self._lists = self._watches = self._interruptions = self._ignored = 0
+        self._heard_at: float | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """True while the informers follow, as far as anybody can know."""
+        return not self.problem
+
+    def statistics(self) -> ReflectorStatistics:
+        """The reflector at this instant; from any thread."""
+        return ReflectorStatistics(
+            namespace=self.namespace,
+            live=self.is_live,
+            problem=self.problem,
+            lists=self._lists,
+            watches=self._watches,
+            interruptions=self._interruptions,
+            ignored=self._ignored,
+            heard_at=self._heard_at,
+        )
+
+    def want_list(self, why: str) -> None:
+        """List anew now, as somebody doubts the view.
+
+        :param why: in a few words.
+        """
+        self._wanted, self._went_back = why, True
+        if self._stream is not None:
+            self._stream.close()
+
+    async def run(
+        self, stop: "asyncio.Future[object]", *, tap: Literal["all", "nothing"] = "nothing"
+    ) -> AsyncGenerator[Heard | str, None]:
+        """Follow until told to stop; called again, it goes on where it was.
+
+        :param stop: done when it shall stop.
+        :param tap: "all" lists first, and yields every object of it, LISTED, and every event after the informers have
+            it; "nothing" yields nothing.
+        """
+        if tap == "all":
+            self._since = None
+        ended = "paused"
+        try:
+            if self.listed and not self.told:  # the run before was cancelled in the middle of that
+                await self._deliver()
+                self._tell()
+            while not stop.done():
+                pause: float | None = None
+                try:
+                    async with contextlib.aclosing(self._round(stop, tap=tap)) as heard:
+                        async for each in heard:
+                            yield each
+                except (Interrupted, Refused, Malformed, _NoClosingBookmark) as error:
+                    if not stop.done():
+                        pause = self._failed(error)
+                if pause:
+                    await asyncio.wait([stop], timeout=pause)
+        except Exception as error:
+            ended = f"{type(error).__name__} in the watch itself"
+            raise
+        finally:
+            self._doubtful = True  # whatever happens until it goes on, nobody sees
+            self._make_stale(ended)
+
+    async def _round(self, stop: "asyncio.Future[object]", *, tap: str) -> AsyncGenerator[Heard | str, None]:
+        """Ask once for whatever helps now; returns at the regular end of a watch."""
+        if self._wanted:
+            self._since = None
+        if self._since is None and (self._pages_only or self._failed_streams >= 2):
+            async with contextlib.aclosing(self._list(tap=tap)) as heard:
+                async for each in heard:
+                    yield each
+            if stop.done():
+                return
+        if self._since is not None and self._doubtful:
+            await self._look_back()
+        async with contextlib.aclosing(self._watch(stop, tap=tap)) as heard:
+            async for each in heard:
+                yield each
+
+    # Lists.
+
+    async def _list(self, *, tap: str) -> AsyncGenerator[Heard | str, None]:
+        began = self._clock.now()
+        collections = [Collection(informer) for informer in self._informers]
+        tapped: list[Heard | str] = []
+        continue_ = ""
+        while True:
+            try:
+                raw = await self._source.list(limit=0 if self._whole else self._page, continue_=continue_)
+            except Refused as error:
+                if error.kind == "expired" and continue_:
+                    self._whole = True  # in one piece it cannot expire: client-go's tools/pager
+                raise
+            self._heard_at = self._clock.now()
+            page = parse_page(raw)
+            for item in raw_items(page):
+                taken = [collection.add(item, head=page.head) for collection in collections]
+                if tap == "all" and (all(taken) or _is_object(item)):
+                    tapped.append(Heard(None, b"{" + page.head + item[1:] if page.head else item))
+            continue_ = page.continue_
+            if not continue_:
+                break
+        self._whole = False
+        await self._replace(collections, version=page.resource_version, took=self._clock.now() - began, how="in pages")
+        for each in tapped:
+            yield each
+        if tap == "all":
+            yield LISTED
+
+    async def _replace(self, collections: Sequence[Collection], *, version: str, took: float, how: str) -> None:
+        """A list is whole: it is what exists."""
+        initial = not self.listed
+        differences = 0
+        for informer, collection in zip(self._informers, collections, strict=True):
+            self._ignored += collection.ignored
+            differences = informer.replace(
+                collection.objects,
+                initial=initial,
+                namespace=self.namespace or None,
+                versions="begin anew" if self._went_back or self._doubtful else "go on",
+            )
+            informer.progress.reached(version, namespace=self.namespace)
+        objects = len(collections[0])
+        self._since, self._wanted = version or None, ""
+        self._went_back = self._doubtful = self._blind = False
+        self._failed_streams = 0
+        self._lists += 1
+        self.listed = True
+        if initial:
+            logger.info("informer %s: %d objects listed %s in %.2f s, watching", self._name, objects, how, took)
+        self._make_live(f"listed anew: {differences} of {objects} objects differed")
+        await self._deliver()
+        self._tell()
+
+    def _tell(self) -> None:
+        """The handlers were told of all that is in the cache."""
+        if not self.told:
+            self.told = True
+            self._changed()
+
+    # Watches.
+
+    async def _watch(self, stop: "asyncio.Future[object]", *, tap: str) -> AsyncGenerator[Heard | str, None]:
+        lists = self._since is None
+        collections = [Collection(informer) for informer in self._informers] if lists else None
+        tapped: list[Heard | str] = []
+        began = self._clock.now()
+        lines = Lines()
+        events = 0
+        patience = BOOKMARK_PATIENCE
+        if lists:
+            self._failed_streams += 1  # until it has not
+        async with self._source.watch(since=self._since) as stream:
+            self._stream = stream
+            close = lambda _: stream.close()  # noqa: E731 - it must be the same object twice
+            stop.add_done_callback(close)
+            try:
+                self._watches += 1
+                if not lists:
+                    self._settle()
+                chunks = aiter(stream)
+                loop = asyncio.get_running_loop()
+                deadline = loop.time() + patience
+                while True:
+                    try:
+                        if collections is None:
+                            chunk = await anext(chunks)
+                        else:
+                            async with asyncio.timeout_at(deadline):
+                                chunk = await anext(chunks)
+                    except StopAsyncIteration:
+                        break
+                    except TimeoutError:
+                        raise _NoClosingBookmark from None
+                    self._heard_at = self._clock.now()
+                    failure: Exception | None = None
+                    try:
+                        for line in lines.feed(chunk):
+                            if not line or line.isspace():
+                                continue
+                            event = parse_line(line)
+                            if event.type == "BOOKMARK":
+                                bookmark = parse_bookmark(event.raw)
+                                if collections is None:
+                                    self._reached(bookmark.resource_version)
+                                elif bookmark.ends_initial_events:
+                                    took = self._clock.now() - began
+                                    version = bookmark.resource_version
+                                    await self._replace(collections, version=version, took=took, how="as a stream")
+                                    collections = None
+                                    if tap == "all":
+                                        tapped.append(LISTED)
+                                continue
+                            events += 1
+                            if event.type == "ERROR":
+                                raise self._answered(parse_status(event.raw))
+                            if collections is None:
+                                if self._apply(event) and tap == "all":
+                                    tapped.append(Heard(event.type, event.raw))
+                                continue
+                            kind = self._kind(event)
+                            known = len(collections[0])
+                            readable = [collection.change(kind, event.raw) for collection in collections]
+                            if len(collections[0]) > known:
+                                deadline = loop.time() + patience
+                            if tap == "all" and all(readable):
+                                tapped.append(Heard(None if kind == "ADDED" else kind, event.raw))
+                    except (Refused, Malformed) as error:
+                        failure = error  # what came before it in the same piece was good
+                    if collections is None:
+                        await self._deliver()
+                        for each in tapped:
+                            yield each
+                        tapped.clear()
+                    if failure is not None:
+                        raise failure
+            finally:
+                stop.remove_done_callback(close)
+                self._stream = None
+                self._stop_settling()
+        lasted = self._clock.now() - began
+        if self._wanted:
+            raise Interrupted(self._wanted)
+        if stop.done():
+            return
+        if lists and collections is not None:
+            raise Interrupted("the streaming list ended before it was whole")
+        if lasted < SHORT and not events:
+            raise Interrupted("the watch ended at once")
+        # An end long before its time may be the server's own, and what it comes back with may be another storage.
+        self._doubtful = self._doubtful or lasted < self._source.lifetime - SHORT
+
+    def _apply(self, event: Event) -> bool:
+        """The informers take it in; False if it is nested too deep for anybody to read."""
+        readable = True
+        kind = self._kind(event)
+        version = ""
+        for informer in self._informers:
+            try:
+                changed = informer.remove(event.raw) if kind == "DELETED" else informer.apply(event.raw)
+            except Exception as error:  # a user's transform: the event is lost to this informer, as in client-go
+                if isinstance(error, InvalidObject):
+                    readable = is_readable(event.raw)
+                    if kind == "DELETED":
+                        raise Malformed(f"a deletion that cannot be read: {error}") from None
+                self._ignored += 1
+                logger.warning("informer %s: an event was not applied: %r", self._name, error)
+            else:
+                version = changed.resource_version
+        if version:
+            self._reached(version)
+        return readable
+
+    def _kind(self, event: Event) -> Literal["ADDED", "MODIFIED", "DELETED"]:
+        match event.type:
+            case "ADDED" | "MODIFIED" | "DELETED":
+                return event.type
+        raise Malformed(f"an event of type {event.type[:50]!r}")
+
+    def _reached(self, version: str) -> None:
+        self._since = version or self._since
+        for informer in self._informers:
+            informer.progress.reached(version, namespace=self.namespace)
+
+    async def _deliver(self) -> None:
+        for informer in self._informers:
+            while informer.deliver(at_most=SLICE):
+                await asyncio.sleep(0)
+
+    async def _look_back(self) -> None:
+        """Ask how far the storage is: if it has not come as far as what was seen, it is another one.
+
+        If it has, it may be another one all the same, unless it was away for a moment only.
+        """
+        if self._blind or (self._outage is not None and self._clock.now() - self._outage[0] > AWAY):
+            self._since, self._went_back = None, True
+            return
+        page = parse_page(await self._source.list(limit=1))
+        self._doubtful = False
+        now, seen = page.resource_version, self._since or ""
+        if now.isdecimal() and seen.isdecimal() and (len(now), now) < (len(seen), seen):
+            self._since, self._went_back = None, True
+            why = f"the storage of the API server went back in time, from {seen} to {now}"
+            logger.warning("informer %s: %s; listing anew", self._name, why)
+            self._make_stale(why)
+
+    # Going wrong, and right again.
+
+    def _answered(self, error: Refused) -> Exception:
+        """An ERROR event ends a watch: what it means for going on."""
+        if error.kind != "busy":
+            self._since = None  # 410; or an object that cannot be read, say: only a list helps
+        return error
+
+    def _failed(self, error: Exception) -> float:
+        """Something went wrong: seconds to wait."""
+        self._interruptions += 1
+        self._failures += 1
+        at_least = 0.0
+        # A view that was good for a while is mended at once; what fails soon, or again, waits.
+        at_once = self._failures == 1 and (not self.is_live or self._clock.now() - self._live_at >= SHORT)
+        match error:
+            case _NoClosingBookmark():
+                self._pages_only = True
+                why = f"a streaming list without its end for {BOOKMARK_PATIENCE:g} s, listing in pages from now on"
+            case Malformed():
+                self._since = None
+                why, at_once = str(error), False
+            case Refused(kind="expired"):
+                self._went_back = self._went_back or error.is_too_large
+                self._since = None
+                why = str(error)
+            case Refused(kind="unsupported") if self._failed_streams and not self._pages_only:
+                self._pages_only = True
+                self._failures -= 1  # an answer to a question
+                return 0.0
+            case Refused():
+                why, at_once = str(error), False
+                at_least = error.retry_after or 0.0
+            case _:
+                self._doubtful = True
+                self._blind = self._blind or isinstance(error, Silent)
+                why = str(error) or type(error).__name__
+                at_once = at_once and self.is_live
+        self._make_stale(why)
+        pause = 0.0 if at_once else self._backoff.pause(at_least=at_least)
+        if not self._warned and not at_once:
+            self._warned = True
+            logger.warning("informer %s: interrupted, next try in %.1f s: %s", self._name, pause, why)
+        return pause
+
+    def _make_stale(self, why: str) -> None:
+        self._stop_settling()
+        if self._outage is None:
+            self._outage = (self._clock.now(), why)
+        if self.problem != why:
+            self.problem = why
+            self._changed()
+
+    def _settle(self) -> None:
+        """A watch was accepted; if nothing goes wrong at once, the view is live."""
+        if not self.is_live:
+            self._settling = asyncio.get_running_loop().call_later(
+                SETTLING, self._make_live, "watching on where it was"
+            )
+
+    def _stop_settling(self) -> None:
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
+
+    def _make_live(self, how: str) -> None:
+        self._settling = None
+        self._failures = 0
+        self._warned = False
+        outage, self._outage = self._outage, None
+        if self.problem:
+            self.problem = ""
+            self._live_at = self._clock.now()
+            self._changed()
+        if outage is not None:
+            since, why = outage
+            logger.info(
+                "informer %s: live again after %.2f s (%s), %s", self._name, self._clock.now() - since, why, how
+            )

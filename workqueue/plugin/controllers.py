@@ -1,0 +1,138 @@
+"""What a user holds of the work: a controller fed by informers.
+
+It outlives a run of the operator: each start renews what a run uses up, the queue.
+"""
+
+from collections.abc import Sequence
+
+from workqueue.base.clock import Clock
+from workqueue.base.errors import ConfigurationError
+from workqueue.base.keys import ObjectKey
+from workqueue.base.metrics import MetricsProvider
+from workqueue.control import Controller, ControllerStatistics, Readiness, ReconcileFunc
+from workqueue.informer import HandlerFunc
+from workqueue.plugin.options import MAX_STARVATION, QueueOptions
+from workqueue.plugin.relations import MapFunc, check_function, map_handler, owner_handler
+from workqueue.plugin.sources import ResourceInformer
+from workqueue.queues import PriorityQueue
+
+
+class ManagedController:
+    """A controller as its user holds it. Made by :meth:`workqueue.Manager.controller`."""
+
+    def __init__(
+        self,
+        name: str,
+        reconcile: ReconcileFunc,
+        *,
+        wait_for: Sequence[ResourceInformer],
+        workers: int,
+        max_retries: int | None,
+        options: QueueOptions,
+        clock: Clock,
+        metrics: MetricsProvider,
+    ) -> None:
+        """For the manager: see :meth:`workqueue.Manager.controller` for the parameters."""
+        self.name = name
+        self.wait_for = tuple(wait_for)
+        #: Whose objects are reconciled; what owns and maps add to wait_for is beside it.
+        self._primary = self.wait_for[0] if self.wait_for else None
+
+        options = {"max_starvation": MAX_STARVATION, **options}
+
+        def make() -> tuple[PriorityQueue[ObjectKey], Controller]:
+            queue: PriorityQueue[ObjectKey] = PriorityQueue(
+                name=name, clock=clock, metrics=metrics, backoff="steady", **options
+            )
+            try:
+                controller = Controller(
+                    name,
+                    reconcile,
+                    queue=queue,
+                    workers=workers,
+                    cache=self._primary.indexer if self._primary is not None else None,
+                    synced=lambda: all(source.informer.progress.synced_once for source in self.wait_for),
+                    max_retries=max_retries,
+                    clock=clock,
+                )
+            except ConfigurationError:
+                queue.shut_down()  # nobody will: it would be shown in the metrics, and keep its limiter
+                raise
+            return queue, controller
+
+        self._make = make
+        self._metrics = metrics
+        #: Of this run.
+        self.queue, self.controller = make()
+
+    def add(self, key: ObjectKey | tuple[str, str] | str) -> None:
+        """Ask for a key to be reconciled; from any thread, any handler of Kopf, at any time.
+
+        :param key: an ObjectKey, a (namespace, name) pair, or the text of either.
+        :raises InvalidKey: if it names no object.
+        """
+        self.controller.add(key)
+
+    def owns(self, source: ResourceInformer) -> None:
+        """Reconcile the owner of each object of another resource that comes, changes or goes.
+
+        Of an object's owners that is the one with ``controller: true``, if it is of the resource of the first informer
+        in ``wait_for``. The workers wait for the cache of the other resource, too.
+
+        :param source: the informer of those that are owned.
+        :raises ConfigurationError: if it is none of this operator, or the controller has no informer of the owners.
+        """
+        self._check_source(source, "owns")
+        if self._primary is None:
+            raise ConfigurationError(
+                f"controller {self.name!r}: owns({source.name}): there is no informer of the owners; make the "
+                "controller with it, as in owners.controller(reconcile)"
+            )
+        self._follow(source, owner_handler(self._primary, self.add, name=f"{self.name}.owns({source.name})"))
+
+    def maps(self, source: ResourceInformer, function: MapFunc) -> None:
+        """Reconcile what a function names for each object of another resource that comes, changes or goes.
+
+        :param source: its informer; the workers wait for its cache, too.
+        :param function: called with the object, and for a change with the former state as well; returns a key, several,
+            or None. A pair of texts is one key. It runs as handlers do, and must be as quick.
+        :raises ConfigurationError: if it is no informer of this operator, or no plain function of one argument.
+        """
+        self._check_source(source, "maps")
+        check_function(function, controller=self.name, source=source.name)
+        name = getattr(function, "__qualname__", repr(function))
+        self._follow(source, map_handler(function, self.add, name=f"{self.name}.maps({source.name}, {name})"))
+
+    def _check_source(self, source: object, verb: str) -> None:
+        # Each runtime has metrics of its own, so those tell whether two parts are of one.
+        if not isinstance(source, ResourceInformer) or source._runtime.metrics is not self._metrics:  # noqa: SLF001
+            name = source.name if isinstance(source, ResourceInformer) else repr(source)
+            raise ConfigurationError(
+                f"controller {self.name!r}: {verb}({name}): expected an informer of the same operator, as "
+                "manager.informer makes them"
+            )
+
+    def _follow(self, source: ResourceInformer, handler: HandlerFunc) -> None:
+        for listen in (source.on_add, source.on_update, source.on_delete):
+            listen(handler)
+        if source not in self.wait_for:
+            self.wait_for += (source,)
+
+    @property
+    def readiness(self) -> Readiness:
+        """How far it has come with what existed at the start; it begins anew with each run of the operator.
+
+        "syncing" until the caches are "synced"; "queued" once the handlers were told of everything that existed;
+        "processed" once each key that they added was reconciled, whatever came of it.
+        """
+        return self.controller.readiness
+
+    def statistics(self) -> ControllerStatistics:
+        """The controller at this instant."""
+        return self.controller.statistics()
+
+    def renew(self) -> None:
+        """Make ready for another run in the same process: a queue that is open."""
+        self.queue.shut_down()
+        self._metrics.queue_closed(self.name, self.queue.statistics)  # it is not, if a key was left in somebody's hands
+        self.queue, self.controller = self._make()

@@ -1,0 +1,157 @@
+"""How a reflector reaches the API server: by the session, the login and the settings of Kopf's own watch.
+
+Asked is what Kopf would ask, and once: pauses and further tries are the reflector's. A byte that
+does not come for Kopf's ``inactivity_timeout`` ends a connection, whether its other end says so
+or not.
+"""
+
+import contextlib
+import random
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import kopf
+
+from workqueue.base.text import one_line
+from workqueue.informer import Interrupted, Refused, Silent
+from workqueue.plugin import internals
+
+#: Seconds that a watch lasts where the settings say nothing: client-go's minWatchTimeout, and twice that.
+LIFETIME = (300.0, 600.0)
+
+
+class KopfSource:
+    """One resource in one namespace, or in all. A :class:`workqueue.informer.Source`."""
+
+    def __init__(
+        self,
+        *,
+        settings: kopf.OperatorSettings,
+        resource: kopf.Resource,
+        namespace: str | None,
+        chance: random.Random | None = None,
+    ) -> None:
+        """
+        :param settings: of this run.
+        :param resource: as Kopf found it.
+        :param namespace: None is all of them, or the cluster scope.
+        :param chance: where watches' lifetimes come from, so that not all end at once.
+        """
+        self._settings = settings
+        self._resource = resource
+        self._namespace = namespace
+        watching = settings.watching
+        self._chance = chance if chance is not None else random.Random()  # noqa: S311 - spreads load, hides nothing
+        #: See :class:`workqueue.informer.Source`. Fixed by the settings, or another for each watch.
+        self.lifetime: float = watching.server_timeout or LIFETIME[0]
+        self._selectors = internals.selectors(settings, resource)
+
+    async def list(self, *, limit: int, continue_: str = "") -> bytes:
+        """See :class:`workqueue.informer.Source`."""
+        params = dict(self._selectors)
+        if limit:
+            params["limit"] = str(limit)
+        if continue_:
+            params["continue"] = continue_
+        async with self._ask(params, total=None) as response:
+            try:
+                return await response.read()
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise self._interrupted(error) from None
+
+    @contextlib.asynccontextmanager
+    async def watch(self, *, since: str | None) -> AsyncIterator["KopfStream"]:
+        """See :class:`workqueue.informer.Source`."""
+        given = self._settings.watching.server_timeout
+        self.lifetime = given or self._chance.uniform(*LIFETIME)
+        params = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(int(self.lifetime))}
+        params |= self._selectors
+        if since is None:
+            params |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+        else:
+            params["resourceVersion"] = since
+        async with self._ask(params, total=self._settings.watching.client_timeout) as response:
+            yield KopfStream(response, source=self)
+
+    @contextlib.asynccontextmanager
+    async def _ask(self, params: dict[str, str], *, total: float | None) -> AsyncIterator[aiohttp.ClientResponse]:
+        settings = self._settings
+        connect = (
+            settings.watching.connect_timeout
+            or settings.networking.connect_timeout
+            or settings.networking.request_timeout
+        )
+        timeout = aiohttp.ClientTimeout(
+            total=total, sock_connect=connect, sock_read=settings.watching.inactivity_timeout
+        )
+        url = internals.url(self._resource, namespace=self._namespace, params=params)
+        try:
+            response = await internals.request(url, settings=settings, timeout=timeout)
+        except internals.API_ERRORS as error:
+            raise _refused(error) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._interrupted(error) from None
+        try:
+            yield response
+        finally:
+            # Not released: what is left of a watch is without end, and of a list that broke it is of no use.
+            response.close()
+
+    def _interrupted(self, error: BaseException) -> Interrupted:
+        if isinstance(error, aiohttp.SocketTimeoutError):
+            return Silent(f"no byte for {self._settings.watching.inactivity_timeout:g} s")
+        if isinstance(error, TimeoutError):
+            return Interrupted("no answer in time")
+        if isinstance(error, aiohttp.ClientPayloadError):  # its own text is of chunks and lengths
+            return Interrupted("the connection ended in the middle of an answer")
+        if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
+            return Interrupted(f"TLS failed: {one_line(error)}")
+        return Interrupted(one_line(error) or type(error).__name__)
+
+
+class KopfStream:
+    """An open watch. A :class:`workqueue.informer.Stream`."""
+
+    def __init__(self, response: aiohttp.ClientResponse, *, source: KopfSource) -> None:
+        """
+        :param response: its head has come.
+        :param source: names what goes wrong.
+        """
+        self._response = response
+        self._source = source
+        self._closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """See :class:`workqueue.informer.Stream`."""
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if not self._closed:
+                raise self._source._interrupted(error) from None  # noqa: SLF001 - of the same file
+
+    def close(self) -> None:
+        """See :class:`workqueue.informer.Stream`."""
+        self._closed = True
+        self._response.close()
+
+
+def _refused(error: Any) -> Refused:
+    """Kopf's error as the reflector knows it."""
+    payload = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], dict) else {}
+    told = payload.get("message") or (error.args[0] if error.args and isinstance(error.args[0], str) else "")
+    details = payload.get("details") or {}
+    after = error.headers.get("Retry-After") or details.get("retryAfterSeconds")
+    try:
+        seconds = float(after) if after is not None else None
+    except (TypeError, ValueError):  # a date, as HTTP allows and no API server sends
+        seconds = None
+    return Refused(
+        one_line(told) or f"the API server answers {error.status}",
+        code=error.status,
+        reason=payload.get("reason") or "",
+        causes=tuple(str(cause.get("reason")) for cause in details.get("causes") or () if isinstance(cause, dict)),
+        retry_after=seconds,
+    )
