@@ -58,14 +58,15 @@ def test_pods_are_found_by_node_and_a_change_moves_them(server):
         assert pods.indexer.list_index_func_values("node") == []
 
 
-def test_the_three_handlers_stand_in_kopfs_registry(server):
+@pytest.mark.parametrize(("lane", "more"), [("auto", []), ("handlers", ["settled"])])
+def test_the_three_handlers_stand_in_kopfs_registry(server, monkeypatch, lane, more):
+    monkeypatch.setenv("WORKQUEUE_LANE", lane)
     server.create("pods", pod("web"))
     with run_in_process("-A") as operator:
         handlers = operator.runner.registry._watching.get_all_handlers()
         ids = [handler.id for handler in handlers]
-        assert [
-            f"workqueue/pods/{name}" for name in ("intake", "pod_created", "pod_updated", "pod_deleted", "settled")
-        ] == ids
+        names = ("intake", "pod_created", "pod_updated", "pod_deleted", *more)
+        assert [f"workqueue/pods/{name}" for name in names] == ids[: len(names)]
         assert all(handler.selector.any_name == "pods" for handler in handlers)
 
 
@@ -110,9 +111,10 @@ def test_there_are_exactly_so_many_workers_as_asked_for(server, monkeypatch):
     assert not [t for t in threading.enumerate() if t.name.startswith("workqueue-pods-")]
 
 
-def test_a_failing_api_server_at_the_metadata_list_is_asked_again(server):
+def test_a_failing_api_server_at_the_metadata_list_is_asked_again(server, monkeypatch):
     from workqueue.testing.apiserver import Fault
 
+    monkeypatch.setenv("WORKQUEUE_LANE", "handlers")
     server.create("pods", pod("web"))
     server.script(Fault(method="GET", path="/api/v1/pods", query=lambda query: "limit" in query, times=2, status=500))
     with run_in_process("-A") as operator:
