@@ -46,7 +46,7 @@ compat: $(INSTALLED) ## The queues against client-go and controller-runtime them
 	@$(BIN)/python -m pytest -m compat $(ARGS)
 
 .PHONY: versions
-versions: $(INSTALLED) ## make test on every supported Python
+versions: $(INSTALLED) ## make test and make lanes on every supported Python, and on the oldest Kopf
 	@$(BIN)/python -m tests.versions
 
 .PHONY: e2e

@@ -1,7 +1,7 @@
-"""The suite on every Python that is supported: `make versions`.
+"""The suite on every Python that is supported, and on the oldest Kopf: `make versions`.
 
-Each gets a virtual environment of its own under `.versions`, and runs `make test` in it. A Python that is not
-installed is an error: what was not run did not pass.
+Each gets a virtual environment of its own under `.versions`, and runs `make test` and `make lanes` in it. A Python that
+is not installed is an error: what was not run did not pass.
 """
 
 import os
@@ -36,9 +36,36 @@ def _is(path: str, version: str) -> bool:
     return asked.returncode == 0 and asked.stdout.strip() == version
 
 
+def oldest_kopf() -> str:
+    """The version that pyproject.toml asks for at least, such as 1.44.0."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    [least] = [match[1] for each in project["dependencies"] if (match := re.match(r"kopf>=(\d+\.\d+)", each))]
+    return f"{least}.0"
+
+
+def passes(*variables: str) -> bool:
+    """Run the tests; `variables` are make's."""
+    return all(
+        subprocess.run(["make", target, *variables], cwd=ROOT, check=False).returncode == 0
+        for target in ("test", "lanes")
+    )
+
+
+def passes_on_oldest_kopf() -> bool:
+    """The same on this Python with another Kopf in the place of the locked one."""
+    version = oldest_kopf()
+    folder = f".versions/kopf-{version}"
+    print(f"== Kopf {version}", flush=True)
+    pip = [f"{folder}/bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", f"kopf=={version}"]
+    for command in (["make", f"{folder}/.installed", f"PYTHON={sys.executable}", f"VENV={folder}"], pip):
+        if subprocess.run(command, cwd=ROOT, check=False).returncode:
+            return False
+    return passes(f"PYTHON={sys.executable}", f"VENV={folder}")
+
+
 def main() -> int:
     """Run all; the exit status is 1 if one failed or is missing."""
-    failed = []
+    failed = [] if passes_on_oldest_kopf() else [f"Kopf {oldest_kopf()}"]
     for version in supported():
         python = interpreter(version)
         if python is None:
@@ -46,10 +73,10 @@ def main() -> int:
             failed.append(version)
             continue
         print(f"== Python {version}", flush=True)
-        command = ["make", "test", f"PYTHON={python}", f"VENV=.versions/{version}"]
-        if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        if not passes(f"PYTHON={python}", f"VENV=.versions/{version}"):
             failed.append(version)
-    print(f"failed: {', '.join(failed)}" if failed else f"passed: {', '.join(supported())}", flush=True)
+    everything = ", ".join([f"Kopf {oldest_kopf()}", *(f"Python {version}" for version in supported())])
+    print(f"failed: {', '.join(failed)}" if failed else f"passed: {everything}", flush=True)
     return 1 if failed else 0
 
 

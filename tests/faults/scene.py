@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -149,8 +148,3 @@ class Scene:
             raise
         eventually(lambda: operator.module.witness.fold.keys() == self.cached(operator).keys(), "handlers that know it")
         operator.module.witness.check(operator.module.pods.indexer)
-
-
-def environment(name: str, default: str) -> str:
-    """A variable of the environment."""
-    return os.environ.get(name, default)

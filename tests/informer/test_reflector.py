@@ -534,7 +534,30 @@ async def test_an_error_event_of_429_is_waited_for_and_the_watch_goes_on_where_i
         assert world.source.take() == ["watch None", "watch 21"]
 
 
-@pytest.mark.parametrize("code", [429, 500, 503, 403, 404, 401, 400])
+@pytest.mark.parametrize("code", [500, 503, 504])
+@scenario
+async def test_after_a_server_error_the_storage_is_looked_at_before_the_watch_goes_on(code):
+    """Its storage may be what was away."""
+    world = World(listed(A1))
+    async with world.follow() as following:
+        world.clock.step(300)
+        await following.fails(END, refused(code))
+        world.check_stale(f"it says {code}", A1)
+        await following.then(page(version=20), [modified(A2)])
+        world.check(A2)
+        assert world.source.take() == ["watch None", "watch 20", "list 1", "watch 20"]
+
+
+@scenario
+async def test_a_server_without_versions_is_listed_whenever_a_watch_ends():
+    world = World(refused(422), page(A1, B1, version=""), [])
+    async with world.follow() as following:
+        world.check(A1, B1)
+        await following.feed(modified(A2))
+        assert world.source.take() == ["watch None", "list 500", "watch 0"]
+
+
+@pytest.mark.parametrize("code", [429, 403, 404, 401, 400])
 @scenario
 async def test_a_refused_watch_is_asked_for_again_from_its_position(code):
     world = World(listed(A1))

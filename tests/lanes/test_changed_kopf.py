@@ -1,4 +1,4 @@
-"""A Kopf that has changed where nobody promised it would not: the operator works on the handlers lane, and says it once.
+"""A Kopf that has changed where nobody promised it would not: the operator works on the handlers lane and says it once.
 
 The change is real: a copy of the installed Kopf is edited, as its author might edit it, and runs the operator.
 """
@@ -6,6 +6,7 @@ The change is real: a copy of the installed Kopf is edited, as its author might 
 import re
 import shutil
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import kopf
@@ -18,7 +19,10 @@ from workqueue.plugin.internals import obstacles
 
 __all__ = ["kubeconfig", "server"]
 
-pytestmark = pytest.mark.lanes
+#: An older Kopf has less than is edited here.
+KNOWN = not metadata.version("kopf").startswith("1.44.")
+
+pytestmark = [pytest.mark.lanes, pytest.mark.skipif(not KNOWN, reason="this Kopf is too old for the stream lane")]
 
 Edit = Callable[[str], str]
 

@@ -3,6 +3,7 @@
 Each test runs on either lane, except those in `promises`, which the handlers lane cannot keep.
 """
 
+import datetime as dt
 import json
 import threading
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.operators.harness import eventually
 from tests.operators.objects import pod
+from workqueue.plugin import consistency
 from workqueue.testing.apiserver import ApiServer, Fault
 
 pytestmark = pytest.mark.lanes
@@ -294,6 +296,30 @@ def test_your_own_writes_can_be_read(watch, server):
             pods.wait_for("default/a", resource_version="999999", timeout=0.01)
 
 
+def test_a_lie_is_found_out_and_mended(watch, server, monkeypatch):
+    """An event of a deletion that never was, one of an object that never was, and one change that is not told."""
+    monkeypatch.setattr(consistency, "MINIMUM_PERIOD", 0.1)
+    monkeypatch.setattr(consistency, "PATIENCE", 0.2)
+    [a] = make(server, "a")
+    with watch(CHECK="0.5") as watched:
+        watched.settles()
+        never = {**a, "metadata": {**a["metadata"], "name": "never", "uid": "x"}}
+        gone = {**a, "metadata": {**a["metadata"], "resourceVersion": str(int(a["metadata"]["resourceVersion"]) + 1)}}
+        lies = [{"type": "ADDED", "object": never}, {"type": "DELETED", "object": gone}]
+        raw = tuple(json.dumps(lie).encode() + b"\n" for lie in lies)
+        server.script(Fault(path=WATCH, inject=raw, query=lambda query: is_watch(query) and "resourceVersion" in query))
+        server.disconnect_watches()
+        eventually(lambda: watched.operator.metric("informer_differences_total", name="pods", kind="missing") == 1, "a")
+        assert watched.operator.metric("informer_differences_total", name="pods", kind="gone") == 1
+        watched.settles()
+        assert set(watched.cached) == {"default/a"}
+        [told] = [line for line in watched.operator.said if "the cache differed from the API server" in line]
+        assert "default/a is missing" in told
+        assert "default/never is gone" in told
+        eventually(lambda: watched.operator.metric("informer_consistency_checks_total", name="pods") > 2, "more checks")
+        assert watched.operator.metric("informer_differences_total", name="pods") == 2
+
+
 def test_the_lane_is_said(watch, server, lane):
     with watch() as watched:
         assert watched.operator.metric("informer_lane", name="pods", lane=lane) == 1
@@ -408,3 +434,43 @@ def test_a_namespace_that_is_gone_takes_its_objects_along(watch, server):
         watched.settles("team-a")
         assert watched.module.witness.kinds("team-b/a") == ["add", "delete"]
         watched.operator.wait_until_ready()
+
+
+PEERINGS = {
+    "metadata": {"name": "clusterkopfpeerings.kopf.dev"},
+    "spec": {
+        "group": "kopf.dev",
+        "scope": "Cluster",
+        "names": {"plural": "clusterkopfpeerings", "singular": "clusterkopfpeering", "kind": "ClusterKopfPeering"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+
+
+def test_while_kopf_is_paused_nothing_is_watched_and_the_cache_is_not_synced(watch, server):
+    server.create("customresourcedefinitions.apiextensions.k8s.io", PEERINGS)
+    server.create("clusterkopfpeerings.kopf.dev", {"metadata": {"name": "us"}})
+    make(server, "a")
+    with watch("-A", "--peering=us", "--priority=10") as watched:
+        watched.settles()
+        lastseen = dt.datetime.now(dt.UTC).isoformat()
+        peer = {"stronger": {"priority": 100, "lifetime": 600, "lastseen": lastseen}}
+        server.patch("clusterkopfpeerings.kopf.dev", "us", {"status": peer})
+        eventually(lambda: not watched.module.pods.has_synced, "the pause")
+        assert "paused" in watched.operator.get("/readyz?verbose").text
+        asked = len(server.requests)
+        make(server, "b")
+        server.delete("pods", "a")
+        assert not [request for request in server.requests[asked:] if request.path == WATCH]
+        server.patch("clusterkopfpeerings.kopf.dev", "us", {"status": {"stronger": None}})
+        watched.operator.wait_until_ready()
+        watched.settles()
+        assert watched.module.witness.kinds("default/a")[-1] == "delete"
+        assert watched.module.pods.statistics().lane.lists == 1, "it went on where it was"

@@ -47,6 +47,10 @@ BOOKMARK_PATIENCE = 15.0
 #: A watch that ends by itself in less than so many seconds, and without an event, did not work: client-go's "very short
 #: watch".
 SHORT = 1.0
+#: A view that was live for so many seconds is mended at once when it breaks; with less, after a pause.
+STEADY = 10.0
+#: Watched from if a list has no version, as some aggregated API servers': whatever there is, and what comes.
+NO_VERSION = "0"
 #: Seconds for an error that follows right after a watch was accepted; then it counts as live again.
 SETTLING = 0.1
 #: Seconds of an outage in which the storage may have been exchanged for another (an etcd that was restored), which has
@@ -293,7 +297,7 @@ class Reflector:
             )
             informer.progress.reached(version, namespace=self.namespace)
         objects = len(collections[0])
-        self._since, self._wanted = version or None, ""
+        self._since, self._wanted = version or NO_VERSION, ""
         self._went_back = self._doubtful = self._blind = False
         self._failed_streams = 0
         self._lists += 1
@@ -324,6 +328,8 @@ class Reflector:
             self._failed_streams += 1  # until it has not
         async with self._source.watch(since=self._since) as stream:
             self._stream = stream
+            if self._since == NO_VERSION:
+                self._since = None  # nothing tells what a next watch would have to go on from: list again
             close = lambda _: stream.close()  # noqa: E731 - it must be the same object twice
             stop.add_done_callback(close)
             try:
@@ -470,7 +476,7 @@ class Reflector:
         self._failures += 1
         at_least = 0.0
         # A view that was good for a while is mended at once; what fails soon, or again, waits.
-        at_once = self._failures == 1 and (not self.is_live or self._clock.now() - self._live_at >= SHORT)
+        at_once = self._failures == 1 and (not self.is_live or self._clock.now() - self._live_at >= STEADY)
         match error:
             case _NoClosingBookmark():
                 self._pages_only = True
@@ -487,6 +493,7 @@ class Reflector:
                 self._failures -= 1  # an answer to a question
                 return 0.0
             case Refused():
+                self._doubtful = self._doubtful or error.code >= 500  # its storage may be away, and come back older
                 why, at_once = str(error), False
                 at_least = error.retry_after or 0.0
             case _:

@@ -59,6 +59,8 @@ class Login:
                 continue
             if info is None:
                 continue
+            if attempt is kopf.login_via_client:
+                info = _with_token(info)
             anonymous = not (info.token or info.username or info.certificate_path or info.certificate_data)
             if anonymous and (command := exec_command()):
                 # The official client reports a plugin that failed to its own log, and logs in as nobody.
@@ -153,9 +155,8 @@ class Login:
         configuration.key_file = self._file_locked("tls.key", info.private_key_path, info.private_key_data)
         if info.proxy_url:  # else the environment's, which the client has read by itself
             configuration.proxy = info.proxy_url
-        headers = info.as_http_headers()
-        if "Authorization" in headers:
-            configuration.api_key = {"authorization": headers["Authorization"], "BearerToken": headers["Authorization"]}
+        if authorization := info.as_http_headers().get("Authorization") or _basic(info):
+            configuration.api_key = {"authorization": authorization, "BearerToken": authorization}
         return configuration
 
     def _kubeconfig_locked(self, info: kopf.ConnectionInfo) -> dict[str, Any]:
@@ -198,6 +199,23 @@ class Login:
             file.touch(mode=0o600)
             file.write_bytes(raw)
         return str(file)
+
+
+def _with_token(info: kopf.ConnectionInfo) -> kopf.ConnectionInfo:
+    """The official client's token, which it keeps under another name since 36.0 than Kopf 1.44 looks for."""
+    if info.token:
+        return info
+    configuration = kubernetes_client.Configuration.get_default_copy()
+    header = configuration.get_api_key_with_prefix("BearerToken") or ""
+    scheme, _, token = header.rpartition(" ")
+    return dataclasses.replace(info, scheme=scheme or None, token=token) if token else info
+
+
+def _basic(info: kopf.ConnectionInfo) -> str | None:
+    """User and password as a header; Kopf 1.44 leaves that to its HTTP library."""
+    if not (info.username and info.password):
+        return None
+    return "Basic " + base64.b64encode(f"{info.username}:{info.password}".encode()).decode()
 
 
 def _is_bearer(info: kopf.ConnectionInfo) -> bool:

@@ -273,7 +273,10 @@ class Streams:
 
 def _for_kopf(heard: Heard) -> dict[str, Any] | None:
     """An event as Kopf has it; None for one that it would die of."""
-    body = orjson.loads(heard.raw)
+    try:
+        body = orjson.loads(heard.raw)
+    except ValueError:  # a number that no decoder takes, say: the informers have told of it
+        return None
     metadata = body.get("metadata") if isinstance(body, dict) else None
     if not isinstance(metadata, dict) or not isinstance(metadata.get("uid", ""), str):
         return None

@@ -9,7 +9,11 @@ from tests.lanes.witness import Witness
 from workqueue import Manager, Request, field
 
 manager = Manager(grace=5.0)
-pods = manager.informer(os.environ.get("WITNESSED", "pods"), indexers={"node": field("spec.nodeName")})
+pods = manager.informer(
+    os.environ.get("WITNESSED", "pods"),
+    indexers={"node": field("spec.nodeName")},
+    consistency_check=float(os.environ.get("CHECK", "0")),
+)
 witness = Witness().listen(pods)
 runs: Counter[str] = Counter()
 more: Counter[str] = Counter()
