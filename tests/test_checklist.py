@@ -10,6 +10,17 @@ README = ROOT / "tests" / "README.md"
 
 #: Every property that the README must have a row for; it may have more.
 REQUIRED = {
+    # tools/cache/reflector_test.go, reflector_watchlist_test.go
+    "reflector/list-and-watch",
+    "reflector/expired",
+    "reflector/full-list-if-expired",
+    "reflector/too-large",
+    "reflector/too-many-requests",
+    "reflector/replace-on-error",
+    "watchlist/no-bookmark",
+    "watchlist/unsupported",
+    "watchlist/annotation-true",
+    "random/reflector",
     # util/workqueue/queue_test.go
     "queue/many-producers-and-workers",
     "queue/add-while-processing",

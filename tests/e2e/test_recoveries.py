@@ -18,9 +18,6 @@ from tests.cluster.client import ApiError, Client
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.etcd_copies import backup, compact, restore
 from tests.cluster.meddler import (
-    OPEN_CUT,
-    OPEN_INJECTED,
-    OPEN_STALLED,
     AnswerStatus,
     CutBody,
     CutInsideEvent,
@@ -264,14 +261,16 @@ def test_a_connection_that_ends_well_is_no_outage(recovery: Recovery) -> None:
 
 
 def test_a_connection_that_is_half_open(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
-    with recovering(control_plane, namespace, tmp_path, INACTIVITY="2", LIFETIME="1") as recovery:
-        with recovery.outage("no byte for 2 s", "listed anew", open_watch_stalled=1):
-            eventually(lambda: recovery.meddler.stall_watches(recovery.path), "a watch")  # they are renewed each second
-            began = time.monotonic()
-            recovery.add(DelayHead(seconds=1), verb="watch")
-            recovery.move()
-            recovery.is_not_ready()
-            assert 1.0 < time.monotonic() - began < 2 + 2
+    with (
+        recovering(control_plane, namespace, tmp_path, INACTIVITY="2", LIFETIME="1") as recovery,
+        recovery.outage("no byte for 2 s", "listed anew", open_watch_stalled=1),
+    ):
+        eventually(lambda: recovery.meddler.stall_watches(recovery.path), "a watch")  # they are renewed each second
+        began = time.monotonic()
+        recovery.add(DelayHead(seconds=1), verb="watch")
+        recovery.move()
+        recovery.is_not_ready()
+        assert 1.0 < time.monotonic() - began < 2 + 2
 
 
 def test_a_server_that_is_away(recovery: Recovery) -> None:
@@ -336,7 +335,6 @@ def test_an_event_that_is_none(recovery: Recovery, line: bytes) -> None:
 def test_a_continue_token_that_expires_midway(paged: Recovery) -> None:
     with paged.outage("too old", "listed anew", expire_the_continue_token=1):
         paged.add(ExpireContinue(), verb="list")
-        # Of several orders the first that fits is done, and "no streaming lists" fits no list.
         paged.inject(EXPIRED)
         paged.move()
     assert any("too old to display a consistent list" in why for _, why in paged.history)
@@ -370,7 +368,8 @@ def test_a_list_that_is_cut_midway(paged: Recovery, after: int) -> None:
 @pytest.mark.parametrize("early", [False, True], ids=["without a bookmark", "with another bookmark"])
 def test_a_streaming_list_without_its_closing_bookmark(recovery: Recovery, *, early: bool) -> None:
     deeds = (EarlyBookmark(), DropClosingBookmark()) if early else (DropClosingBookmark(),)
-    with recovery.outage("too old", "listed anew", drop_the_closing_bookmark=1, **({"early_bookmark": 1} if early else {})):
+    struck = {each.kind: 1 for each in deeds}
+    with recovery.outage("too old", "listed anew", **struck):
         recovery.add(deeds, verb="watch")
         recovery.inject(EXPIRED)
         recovery.move()
@@ -528,6 +527,7 @@ def test_a_namespace_that_is_deleted(control_plane: ControlPlane, admin: Any, tm
 
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+DEFINED = f"{DEFINITIONS}/foos.recovering.example.com"
 FOOS = "/apis/recovering.example.com/v1/namespaces/default/foos"
 DEFINITION = {
     "metadata": {"name": "foos.recovering.example.com"},
@@ -561,7 +561,7 @@ def test_a_definition_that_is_deleted_and_made_again(plane: ControlPlane, tmp_pa
     with plane.client() as admin:
 
         def define() -> None:
-            eventually(lambda: admin.find(f"{DEFINITIONS}/foos.recovering.example.com") is None, "the end of the former")
+            eventually(lambda: admin.find(DEFINED) is None, "the end of the former")
             admin.call("POST", DEFINITIONS, DEFINITION)
             eventually(lambda: is_served(admin), "the resource")
 
@@ -577,7 +577,7 @@ def test_a_definition_that_is_deleted_and_made_again(plane: ControlPlane, tmp_pa
         ) as recovery:
             recovery.scene.paths = (FOOS,)
             recovery.settles()
-            admin.call("DELETE", f"{DEFINITIONS}/foos.recovering.example.com")
+            admin.call("DELETE", DEFINED)
             eventually(lambda: not recovery.scene.cached(recovery.operator), "an empty cache")
             eventually(lambda: not recovery.operator.get("/readyz").ok, "not ready")
             define()
@@ -589,4 +589,4 @@ def test_a_definition_that_is_deleted_and_made_again(plane: ControlPlane, tmp_pa
             told = recovery.operator.module.witness.kinds("default/b")
             assert told[0] == "add"
             assert told[-2:] == ["delete", "add"]
-        admin.call("DELETE", f"{DEFINITIONS}/foos.recovering.example.com")
+        admin.call("DELETE", DEFINED)

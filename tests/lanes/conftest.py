@@ -7,16 +7,12 @@ from typing import Any
 import kopf
 import pytest
 
-from tests.lanes.promises import NOT_PROMISED, WANTS_1_45
+from tests.lanes.promises import LANES, NOT_PROMISED, WANTS_1_45
 from tests.operators.conftest import kubeconfig, server
 from tests.operators.harness import InProcess, eventually, run_in_process
-from workqueue.plugin.internals import obstacles
 from workqueue.testing.apiserver import ApiServer
 
 __all__ = ["kubeconfig", "server"]
-
-#: Those that this Kopf can have.
-LANES = ("handlers",) if obstacles() else ("stream", "handlers")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

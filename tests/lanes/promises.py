@@ -1,5 +1,10 @@
 """What the handlers lane cannot promise, by the test of the stream lane's promise. docs/lanes.md says it to users."""
 
+from workqueue.plugin.internals import obstacles
+
+#: Those that this Kopf can have.
+LANES = ("handlers",) if obstacles() else ("stream", "handlers")
+
 #: Test: why not.
 NOT_PROMISED = {
     "test_the_cache_is_not_synced_while_the_api_server_is_away": "Kopf does not tell that a watch is interrupted",

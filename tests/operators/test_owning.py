@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.lanes.promises import LANES
 from tests.operators.harness import eventually, run_in_process
 from workqueue.base.keys import ObjectKey
 
@@ -25,7 +26,7 @@ def replicaset(name, owner, *, kind="Deployment"):
     return {**body, "kind": "ReplicaSet", "metadata": {**body["metadata"], "ownerReferences": [reference]}}
 
 
-@pytest.fixture(params=["stream", "handlers"])
+@pytest.fixture(params=LANES)
 def operator(request, monkeypatch, server):
     monkeypatch.setenv("OWNING_LANE", request.param)
     web = server.create("deployments.apps", deployment("web"))

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import sys
+from importlib import metadata
 
 import kopf
 import pytest
@@ -115,6 +116,9 @@ def test_a_second_run_resyncs_its_own_objects_and_no_others(servers, restarted, 
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # of Kopf's, where SystemExit ends its loop
+@pytest.mark.skipif(
+    metadata.version("kopf").startswith("1.44."), reason="its KopfRunner lets the end of an operator out of its thread"
+)
 def test_a_run_after_one_that_failed_works(servers, restarted):
     first, second = servers
     with restarted.run(first) as operator:

@@ -5,6 +5,7 @@ does not come for Kopf's ``inactivity_timeout`` ends a connection, whether its o
 or not.
 """
 
+import asyncio
 import contextlib
 import random
 import ssl
@@ -86,9 +87,14 @@ class KopfSource:
         timeout = aiohttp.ClientTimeout(
             total=total, sock_connect=connect, sock_read=settings.watching.inactivity_timeout
         )
+        # aiohttp's own limits end with the session: if another request is answered 401 first, Kopf closes it, and who
+        # reads the body of such an answer then would wait for ever.
+        silence = settings.watching.inactivity_timeout
+        limit = None if silence is None else silence + (connect or 0.0)
         url = internals.url(self._resource, namespace=self._namespace, params=params)
         try:
-            response = await internals.request(url, settings=settings, timeout=timeout)
+            async with asyncio.timeout(limit):
+                response = await internals.request(url, settings=settings, timeout=timeout)
         except internals.API_ERRORS as error:
             raise _refused(error) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
