@@ -31,7 +31,7 @@ from tests.informer.streams import (
     told,
 )
 from workqueue.cache import Indexer, field, label
-from workqueue.informer import LISTED, Backoff, Informer, Interrupted, Reflector, Refused, reflector
+from workqueue.informer import LISTED, Backoff, Informer, Interrupted, Reflector, Refused, liveness, reflector
 from workqueue.testing import FakeClock
 
 A1, A2, A3 = (pod("a", rv=rv, node=f"n{rv}") for rv in (11, 21, 31))
@@ -50,12 +50,12 @@ def refused(code, **kwargs):
 
 @pytest.fixture(autouse=True)
 def settles_at_once(monkeypatch):
-    monkeypatch.setattr(reflector, "SETTLING", 0.0)
+    monkeypatch.setattr(liveness, "SETTLING", 0.0)
 
 
 @pytest.fixture
 def never_settles(monkeypatch):
-    monkeypatch.setattr(reflector, "SETTLING", NEVER)
+    monkeypatch.setattr(liveness, "SETTLING", NEVER)
 
 
 @pytest.fixture
@@ -432,7 +432,7 @@ async def test_an_interruption_is_mended_at_once_and_live_only_when_it_has_settl
         world.check_stale("the connection broke", A1)
         await following.then([error(429)])
         world.check_stale("status 429", A1)
-        monkeypatch.setattr(reflector, "SETTLING", 0.0)
+        monkeypatch.setattr(liveness, "SETTLING", 0.0)
         await following.then([])
         world.check(A1)
         assert world.take_states() == ["the connection broke", "status 429", "live"]
@@ -441,7 +441,7 @@ async def test_an_interruption_is_mended_at_once_and_live_only_when_it_has_settl
 
 @scenario
 async def test_what_fails_before_it_has_settled_does_not_become_live_later(monkeypatch):
-    monkeypatch.setattr(reflector, "SETTLING", 0.02)
+    monkeypatch.setattr(liveness, "SETTLING", 0.02)
     world = World(listed(A1))
     async with world.follow() as following:
         world.good_while()

@@ -28,7 +28,7 @@ from tests.informer.streams import (
 )
 from workqueue.base.keys import object_key
 from workqueue.cache import Indexer, field, label
-from workqueue.informer import LISTED, Backoff, Informer, Interrupted, Reflector, Refused, reflector
+from workqueue.informer import LISTED, Backoff, Informer, Interrupted, Reflector, Refused, liveness
 from workqueue.testing import FakeClock
 
 WORLDS = 160
@@ -357,7 +357,7 @@ def restored(storage, version):
 
 @pytest.mark.parametrize("part", range(4))
 def test_in_random_worlds_that_fail_in_every_way_the_cache_is_the_world_wherever_it_is_live(monkeypatch, part):
-    monkeypatch.setattr(reflector, "SETTLING", 0.0)
+    monkeypatch.setattr(liveness, "SETTLING", 0.0)
     first = random.SystemRandom().randrange(2**32)
     faults, lists, backs = 0, 0, 0
     for seed in range(first, first + WORLDS // 4):

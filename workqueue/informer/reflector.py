@@ -25,6 +25,7 @@ from workqueue.base.errors import InvalidObject
 from workqueue.informer.backoff import Backoff
 from workqueue.informer.collection import Collection, is_readable
 from workqueue.informer.informer import Informer
+from workqueue.informer.liveness import Liveness
 from workqueue.informer.source import Interrupted, Silent, Source, Stream
 from workqueue.informer.wire import (
     Event,
@@ -47,12 +48,8 @@ BOOKMARK_PATIENCE = 15.0
 #: A watch that ends by itself in less than so many seconds, and without an event, did not work: client-go's "very short
 #: watch".
 SHORT = 1.0
-#: A view that was live for so many seconds is mended at once when it breaks; with less, after a pause.
-STEADY = 10.0
 #: Watched from if a list has no version, as some aggregated API servers': whatever there is, and what comes.
 NO_VERSION = "0"
-#: Seconds for an error that follows right after a watch was accepted; then it counts as live again.
-SETTLING = 0.1
 #: Seconds of an outage in which the storage may have been exchanged for another (an etcd that was restored), which has
 #: come as far as what was seen by now: no kube-apiserver starts in less. Nothing but a list tells, then.
 AWAY = 2.0
@@ -160,18 +157,8 @@ class Reflector:
         self.listed = False
         #: The handlers were told of everything in that list.
         self.told = False
-        #: Why the view is not live; "" if it is.
-        self.problem = "not listed yet"
-        #: When it ceased to be live, and why.
-        self._outage: tuple[float, str] | None = None
-        #: When it became live.
-        self._live_at = float("-inf")
-        #: Failures since it was live.
-        self._failures = 0
-        #: A warning told of that.
-        self._warned = False
+        self._liveness = Liveness(self._name, clock=clock, changed=changed)
         self._stream: Stream | None = None
-        self._settling: asyncio.TimerHandle | None = None
 
         self._lists = self._watches = self._interruptions = self._ignored = 0
         self._heard_at: float | None = None
@@ -179,7 +166,12 @@ class Reflector:
     @property
     def is_live(self) -> bool:
         """True while the informers follow, as far as anybody can know."""
-        return not self.problem
+        return self._liveness.is_live
+
+    @property
+    def problem(self) -> str:
+        """Why they do not, in a few words; "" if they do."""
+        return self._liveness.problem
 
     def statistics(self) -> ReflectorStatistics:
         """The reflector at this instant; from any thread."""
@@ -235,7 +227,7 @@ class Reflector:
             raise
         finally:
             self._doubtful = True  # whatever happens until it goes on, nobody sees
-            self._make_stale(ended)
+            self._liveness.stale(ended)
 
     async def _round(self, stop: "asyncio.Future[object]", *, tap: str) -> AsyncGenerator[Heard | str, None]:
         """Ask once for whatever helps now; returns at the regular end of a watch."""
@@ -304,7 +296,7 @@ class Reflector:
         self.listed = True
         if initial:
             logger.info("informer %s: %d objects listed %s in %.2f s, watching", self._name, objects, how, took)
-        self._make_live(f"listed anew: {differences} of {objects} objects differed")
+        self._liveness.live(f"listed anew: {differences} of {objects} objects differed")
         await self._deliver()
         self._tell()
 
@@ -335,7 +327,7 @@ class Reflector:
             try:
                 self._watches += 1
                 if not lists:
-                    self._settle()
+                    self._liveness.settle()
                 chunks = aiter(stream)
                 loop = asyncio.get_running_loop()
                 deadline = loop.time() + patience
@@ -395,7 +387,7 @@ class Reflector:
             finally:
                 stop.remove_done_callback(close)
                 self._stream = None
-                self._stop_settling()
+                self._liveness.stop_settling()
         lasted = self._clock.now() - began
         if self._wanted:
             raise Interrupted(self._wanted)
@@ -450,7 +442,7 @@ class Reflector:
 
         If it has, it may be another one all the same, unless it was away for a moment only.
         """
-        if self._blind or (self._outage is not None and self._clock.now() - self._outage[0] > AWAY):
+        if self._blind or self._liveness.away > AWAY:
             self._since, self._went_back = None, True
             return
         page = parse_page(await self._source.list(limit=1))
@@ -460,7 +452,7 @@ class Reflector:
             self._since, self._went_back = None, True
             why = f"the storage of the API server went back in time, from {seen} to {now}"
             logger.warning("informer %s: %s; listing anew", self._name, why)
-            self._make_stale(why)
+            self._liveness.stale(why)
 
     # Going wrong, and right again.
 
@@ -473,10 +465,10 @@ class Reflector:
     def _failed(self, error: Exception) -> float:
         """Something went wrong: seconds to wait."""
         self._interruptions += 1
-        self._failures += 1
+        self._liveness.failures += 1
         at_least = 0.0
         # A view that was good for a while is mended at once; what fails soon, or again, waits.
-        at_once = self._failures == 1 and (not self.is_live or self._clock.now() - self._live_at >= STEADY)
+        at_once = self._liveness.failures == 1 and self._liveness.is_steady
         match error:
             case _NoClosingBookmark():
                 self._pages_only = True
@@ -490,7 +482,7 @@ class Reflector:
                 why = str(error)
             case Refused(kind="unsupported") if self._failed_streams and not self._pages_only:
                 self._pages_only = True
-                self._failures -= 1  # an answer to a question
+                self._liveness.failures -= 1  # an answer to a question
                 return 0.0
             case Refused():
                 self._doubtful = self._doubtful or error.code >= 500  # its storage may be away, and come back older
@@ -501,44 +493,8 @@ class Reflector:
                 self._blind = self._blind or isinstance(error, Silent)
                 why = str(error) or type(error).__name__
                 at_once = at_once and self.is_live
-        self._make_stale(why)
+        self._liveness.stale(why)
         pause = 0.0 if at_once else self._backoff.pause(at_least=at_least)
-        if not self._warned and not at_once:
-            self._warned = True
-            logger.warning("informer %s: interrupted, next try in %.1f s: %s", self._name, pause, why)
+        if not at_once:
+            self._liveness.warn(why, pause=pause)
         return pause
-
-    def _make_stale(self, why: str) -> None:
-        self._stop_settling()
-        if self._outage is None:
-            self._outage = (self._clock.now(), why)
-        if self.problem != why:
-            self.problem = why
-            self._changed()
-
-    def _settle(self) -> None:
-        """A watch was accepted; if nothing goes wrong at once, the view is live."""
-        if not self.is_live:
-            self._settling = asyncio.get_running_loop().call_later(
-                SETTLING, self._make_live, "watching on where it was"
-            )
-
-    def _stop_settling(self) -> None:
-        if self._settling is not None:
-            self._settling.cancel()
-            self._settling = None
-
-    def _make_live(self, how: str) -> None:
-        self._settling = None
-        self._failures = 0
-        self._warned = False
-        outage, self._outage = self._outage, None
-        if self.problem:
-            self.problem = ""
-            self._live_at = self._clock.now()
-            self._changed()
-        if outage is not None:
-            since, why = outage
-            logger.info(
-                "informer %s: live again after %.2f s (%s), %s", self._name, self._clock.now() - since, why, how
-            )

@@ -4,66 +4,17 @@ Everything else in this room stands on Kopf's public API.
 """
 
 import asyncio
-import contextlib
 import fnmatch
-import functools
 import inspect
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
-from typing import Any, Literal, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import aiohttp
 import kopf
 
-Events = AsyncGenerator[Any, None]
-
-
-class Guard(Protocol):
-    """What stands between Kopf and the API server's moods."""
-
-    def watch(self, attempt: Callable[[], Events], *, resource: str, namespace: str | None) -> Events:
-        """One watch of Kopf's: yields what Kopf shall see."""
-
-    def observe(
-        self,
-        attempt: Callable[[], Events],
-        *,
-        resource: str,
-        namespace: str | None,
-        listing: Literal["paged", "streamed"],
-    ) -> Events:
-        """The same for a watch by which Kopf itself learns what there is: namespaces and definitions."""
-
-    def pace(self, attempt: Callable[[], Events], *, resource: str, namespace: str | None) -> Events:
-        """One request of a watch: yields what came."""
-
-    async def discover(self, attempt: Callable[[], Awaitable[Any]], *, groups: Collection[str] | None) -> Any:
-        """Kopf's question which resources there are: returns what the attempt returns.
-
-        :param groups: those that are asked for; None for all.
-        """
-
-
-class Intake(Protocol):
-    """Who takes Kopf's watches over, for the resources that it wants."""
-
-    def follow(self, resource: kopf.Resource, *, namespace: str | None, paused: "asyncio.Future[Any]") -> Events | None:
-        """In the place of a watch of Kopf's; None leaves it to Kopf.
-
-        :param resource: what is watched.
-        :param namespace: where; None is everywhere.
-        :param paused: done when Kopf wants no more.
-        """
-
-    def found(self, resources: Collection[kopf.Resource], *, groups: Collection[str] | None) -> None:
-        """Kopf has looked around: these are the cluster's resources of some groups, or of all."""
-
-    def served(self, resources: Collection[kopf.Resource], namespaces: Collection[str | None]) -> None:
-        """Kopf has begun to watch these resources in these namespaces (None is all), and watches no others."""
-
-
-#: The name under which a run's settings carry what is hung into Kopf.
-_HOOKS = "_kopf_workqueue_hooks"
+from workqueue.plugin import hooks
+from workqueue.plugin.hooks import Guard, Intake
 
 _match: Callable[[Any, Any], bool]
 try:
@@ -94,12 +45,6 @@ def may_need_finalizers(registry: kopf.OperatorRegistry) -> bool:
         return True
 
 
-class _Hooks:
-    def __init__(self, guard: Guard, intake: Intake | None) -> None:
-        self.guard = guard
-        self.intake = intake
-
-
 def hook_in(settings: kopf.OperatorSettings, guard: Guard, intake: Intake | None = None) -> bool:
     """Guard the watches and the discovery of one operator; those of others in this process stay as they are.
 
@@ -112,110 +57,22 @@ def hook_in(settings: kopf.OperatorSettings, guard: Guard, intake: Intake | None
         from kopf._cogs.clients import scanning, watching
 
         places: list[tuple[Any, str, Callable[[Any], Any]]] = [
-            (watching, "continuous_watch", _guarded_watch),
-            (watching, "watch_objs", _guarded_request),
-            (scanning, "scan_resources", _guarded_scan),
+            (watching, "continuous_watch", hooks.guarded_watch),
+            (watching, "watch_objs", hooks.guarded_request),
+            (scanning, "scan_resources", hooks.guarded_scan),
         ]
-        known = [getattr(module, name) for module, name, _ in places]
+        if intake is not None:
+            from kopf._core.reactor import orchestration
+
+            places.append((orchestration, "adjust_tasks", hooks.told_adjust))
+        for module, name, _ in places:
+            getattr(module, name)
     except (ImportError, AttributeError):
         return False
-    if intake is not None:
-        from kopf._core.reactor import orchestration
-
-        places.append((orchestration, "adjust_tasks", _told_adjust))
-        known.append(orchestration.adjust_tasks)
-    setattr(settings, _HOOKS, _Hooks(guard, intake))
-    for (module, name, wrap), function in zip(places, known, strict=True):
-        if not hasattr(function, _HOOKS):  # else another run in this process has done it
-            wrapper = wrap(function)
-            setattr(wrapper, _HOOKS, True)
-            setattr(module, name, wrapper)
+    hooks.hang(settings, guard=guard, intake=intake)
+    for module, name, wrapper in places:
+        hooks.wrap(module, name, wrapper)
     return True
-
-
-def _hooks(kwargs: dict[str, Any]) -> _Hooks | None:
-    found: _Hooks | None = getattr(kwargs["settings"], _HOOKS, None)
-    return found
-
-
-def _guarded_watch(watch: Any) -> Any:
-    @functools.wraps(watch)
-    async def guarded_watch(**kwargs: Any) -> Events:
-        hooks = _hooks(kwargs)
-        events: Events | None = None
-        # Kopf's own observers watch without ever being paused, which shows: they wait for no task.
-        observes = not isinstance(kwargs["operator_pause_waiter"], asyncio.Task)
-        if hooks is not None and hooks.intake is not None and not observes:
-            events = hooks.intake.follow(
-                kwargs["resource"], namespace=kwargs["namespace"], paused=kwargs["operator_pause_waiter"]
-            )
-        if events is None:
-            guard: Callable[..., Events] | None = None
-            if hooks is not None and observes:
-                streams = getattr(kwargs["settings"].watching, "initial_streaming", False)  # 1.44 has no such setting
-                guard = functools.partial(hooks.guard.observe, listing="streamed" if streams else "paged")
-            elif hooks is not None:
-                guard = hooks.guard.watch
-            events = _guarded(watch, guard, kwargs)
-        async with contextlib.aclosing(events):
-            async for event in events:
-                yield event
-
-    return guarded_watch
-
-
-def _guarded_request(request: Any) -> Any:
-    @functools.wraps(request)
-    async def guarded_request(**kwargs: Any) -> Events:
-        hooks = _hooks(kwargs)
-        async with contextlib.aclosing(_guarded(request, hooks.guard.pace if hooks else None, kwargs)) as events:
-            async for event in events:
-                yield event
-
-    return guarded_request
-
-
-def _guarded_scan(scan: Any) -> Any:
-    @functools.wraps(scan)
-    async def guarded_scan(**kwargs: Any) -> Any:
-        hooks = _hooks(kwargs)
-        if hooks is None:
-            return await scan(**kwargs)
-        found = await hooks.guard.discover(lambda: scan(**kwargs), groups=kwargs.get("groups"))
-        if hooks.intake is not None:
-            hooks.intake.found(found, groups=kwargs.get("groups"))
-        return found
-
-    return guarded_scan
-
-
-def _told_adjust(adjust: Any) -> Any:
-    @functools.wraps(adjust)
-    async def told_adjust(**kwargs: Any) -> Any:
-        result = await adjust(**kwargs)
-        hooks, insights = _hooks(kwargs), kwargs["insights"]
-        if hooks is not None and hooks.intake is not None:
-            hooks.intake.served(frozenset(insights.watched_resources), frozenset(insights.namespaces))
-        return result
-
-    return told_adjust
-
-
-async def _guarded(original: Any, guard: Callable[..., Events] | None, kwargs: dict[str, Any]) -> Events:
-    def begin() -> Events:
-        events: Events = original(**kwargs)
-        return events
-
-    resource, namespace = _name(kwargs["resource"]), kwargs["namespace"]
-    async with contextlib.aclosing(
-        guard(begin, resource=resource, namespace=namespace) if guard else begin()
-    ) as events:
-        async for event in events:
-            yield event
-
-
-def _name(resource: kopf.Resource) -> str:
-    return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
 
 
 # What the stream lane stands on.

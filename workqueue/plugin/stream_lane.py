@@ -157,7 +157,7 @@ PAUSED = "paused"
 
 
 class Streams:
-    """All stream lanes of one run: an :class:`workqueue.plugin.internals.Intake`."""
+    """All stream lanes of one run: an :class:`workqueue.plugin.hooks.Intake`."""
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ class Streams:
         self._told: set[str] = set()
 
     def found(self, resources: Collection[kopf.Resource], *, groups: Collection[str] | None) -> None:
-        """See :class:`workqueue.plugin.internals.Intake`."""
+        """See :class:`workqueue.plugin.hooks.Intake`."""
         kept = {known for known in self._known if groups is not None and known.group not in groups}
         self._known = kept | set(resources)
         for lane in self._lanes:
@@ -200,7 +200,7 @@ class Streams:
             lane.resource = fitting[0] if len(fitting) == 1 else None
 
     def served(self, resources: Collection[kopf.Resource], namespaces: Collection[str | None]) -> None:
-        """See :class:`workqueue.plugin.internals.Intake`."""
+        """See :class:`workqueue.plugin.hooks.Intake`."""
         for lane in self._lanes if self._known else ():
             resource = lane.resource
             if resource is None or resource not in resources:
@@ -220,7 +220,7 @@ class Streams:
             del self._reflectors[gone]
 
     def follow(self, resource: kopf.Resource, *, namespace: str | None, paused: "asyncio.Future[Any]") -> Events | None:
-        """See :class:`workqueue.plugin.internals.Intake`."""
+        """See :class:`workqueue.plugin.hooks.Intake`."""
         lanes = [lane for lane in self._lanes if lane.resource == resource]
         if not lanes:
             return None
