@@ -13,6 +13,7 @@ from tests.bench import (
     bench_queue,
     bench_workers,
     build,
+    machine,
     page,
     records,
     sections,
@@ -172,7 +173,7 @@ def test_the_environment_chooses_sizes(monkeypatch):
     assert scale() == QUICK
 
 
-@pytest.mark.parametrize("arguments", [["no-such"], ["queue", "--write"]])
+@pytest.mark.parametrize("arguments", [["no-such"], ["queue", "--write", "docs/benchmarks.md"], ["--write", "x.md"]])
 def test_a_wrong_command_line_is_one_sentence(arguments, capsys):
     assert command.main(arguments) == 2
     assert capsys.readouterr().err.startswith("error: ")
@@ -209,3 +210,7 @@ def test_the_versions_of_the_peers_are_those_of_the_comparison():
     other = Path(build.SOURCES.parents[1], "compat/referee/go.mod").read_text(encoding="utf-8")
     for module, version in build.versions().items():
         assert f"{module} {version}" in other
+
+
+def test_every_benchmark_is_on_one_page():
+    assert sorted(name for benchmarks in machine.GENERATED.values() for name in benchmarks) == command.names()

@@ -123,7 +123,9 @@ def test_the_command_chooses_sizes_and_subjects(monkeypatch):
     assert turns.chosen(["one", "other"]) == ["other"]
 
 
-@pytest.mark.parametrize("arguments", [["--only", "ours", "--write"], ["sync", "--pods", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["--only", "ours", "--write", "docs/benchmarks-intake.md"], ["sync", "--pods", "0"]]
+)
 def test_a_wrong_command_line_is_told(arguments, capsys):
     try:
         status = command.main(arguments)

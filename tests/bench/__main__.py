@@ -1,7 +1,7 @@
 """Run the benchmarks: each module here that has a ``main()``, in the order of the names.
 
-``python -m tests.bench`` runs all; ``python -m tests.bench queue workers`` those named. ``--write`` also writes
-docs/benchmarks.md (or the file that is named after it) from all of them; ``--quick`` is for trying whether it
+``python -m tests.bench`` runs all; ``python -m tests.bench queue workers`` those named. ``--write docs/benchmarks.md``
+or ``docs/benchmarks-intake.md`` runs what is on that page, and writes it; ``--quick`` is for trying whether it
 runs. ``BENCH_SIZES=1000,20000`` chooses other sizes of queues; ``sync --pods 300 --only ours`` fewer pods, and of the
 intake's subjects those whose name has this. One benchmark runs in one process of its own: what the one before left in
 memory would slow the next.
@@ -56,9 +56,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Timings, printed and never asserted.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(names())}; all by default")
     parser.add_argument("--quick", action="store_true", help="few and small: to try whether it runs")
-    parser.add_argument(
-        "--write", nargs="?", type=Path, const=ROOT / machine.GENERATED, metavar="FILE", help=machine.GENERATED
-    )
+    parser.add_argument("--write", type=Path, metavar="PAGE", help=" or ".join(machine.GENERATED))
     for name in CHOSEN:
         parser.add_argument(f"--{name}", type=_count, metavar="N", help="see Scale in tests/bench/scale.py")
     parser.add_argument("--only", metavar="TEXT", help="of the intake's subjects those whose name has this")
@@ -67,8 +65,15 @@ def main(arguments: list[str]) -> int:
         print(f"error: no benchmark {', '.join(unknown)}; there are: {', '.join(names())}", file=sys.stderr)
         return 2
     if asked.write and (asked.names or asked.only):
-        print("error: --write wants all benchmarks: the page has one date, one commit and one machine", file=sys.stderr)
+        print("error: a page wants all its benchmarks: it has one date, one commit and one machine", file=sys.stderr)
         return 2
+    chosen = asked.names or names()
+    if asked.write:
+        pages = {Path(each).name: benchmarks for each, benchmarks in machine.GENERATED.items()}
+        if asked.write.name not in pages:
+            print(f"error: no page {asked.write.name}; there are: {', '.join(sorted(pages))}", file=sys.stderr)
+            return 2
+        chosen = list(pages[asked.write.name])
     for name in (*CHOSEN, "only"):
         if (value := getattr(asked, name)) is not None:
             os.environ[f"BENCH_{name.upper()}"] = str(value)
@@ -81,12 +86,12 @@ def main(arguments: list[str]) -> int:
         saved = Path(folder, "records")
         saved.touch()
         os.environ[records.FILE] = str(saved)
-        failed = run(asked.names or names())
+        failed = run(chosen)
         if failed:
             print(f"error: failed: {', '.join(failed)}", file=sys.stderr)
             return 1
         if asked.write:
-            page.write(asked.write, page.sections(names(), records.load(saved)), facts, scale())
+            page.write(asked.write, page.sections(chosen, records.load(saved)), facts, scale())
             print(f"written: {asked.write}")
     return 0
 

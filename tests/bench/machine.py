@@ -10,8 +10,11 @@ from pathlib import Path
 from tests.bench.build import versions
 from tests.bench.turns import ROOT, go_version
 
-#: Beside these the whole tree has to be as committed.
-GENERATED = "docs/benchmarks.md"
+#: The pages of figures, and the benchmarks of each. Beside these the whole tree has to be as committed.
+GENERATED = {
+    "docs/benchmarks.md": ("delays", "idle", "queue", "workers"),
+    "docs/benchmarks-intake.md": ("latency", "memory", "sync", "updates"),
+}
 
 
 def facts() -> dict[str, str]:
@@ -34,7 +37,7 @@ def commit() -> str:
     """The commit and whether there is anything beside it."""
     try:
         name = _git("rev-parse", "--short", "HEAD")
-        changed = [line for line in _git("status", "--porcelain").splitlines() if not line.endswith(GENERATED)]
+        changed = [line for line in _git("status", "--porcelain").splitlines() if not line.endswith(tuple(GENERATED))]
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{name} and changes that are not committed" if changed else name

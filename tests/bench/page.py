@@ -1,4 +1,4 @@
-"""The page of the figures, docs/benchmarks.md: written by the command, but for what stands between two marks."""
+"""A page of figures, such as docs/benchmarks.md: written by the command, but for what stands between two marks."""
 
 import importlib
 import textwrap
@@ -14,8 +14,8 @@ KEPT = ("<!-- by hand: what stands from here -->", "<!-- to here is kept when th
 HEAD = """
 # Benchmarks
 
-Written by `python -m tests.bench --write`, which takes three quarters of an hour and wants the machine for itself.
-Absolute figures move from machine to machine; peers are measured in the same run, and the ratios count.
+Written by `python -m tests.bench --write PAGE`, which takes twenty minutes and wants the machine for itself. Absolute
+figures move from machine to machine; peers are measured in the same run, and the ratios count.
 
 Contenders take {repeats} turns, one after another, and each turn is a process of its own. A ratio is the median of the
 ratios within each turn, so that a busy moment of the machine falls on both alike, with its range in brackets. Whether
