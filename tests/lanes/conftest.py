@@ -16,7 +16,7 @@ __all__ = ["kubeconfig", "server"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "lane" in metafunc.fixturenames:
+    if "watch" in metafunc.fixturenames:
         name = metafunc.function.__name__
         lanes = [lane for lane in LANES if lane == "stream" or name not in NOT_PROMISED]
         if name in WANTS_1_45 and not hasattr(kopf.OperatorSettings().watching, "label_selectors"):

@@ -7,10 +7,12 @@ import datetime as dt
 import json
 import threading
 
+import kopf
 import pytest
 
-from tests.operators.harness import eventually
+from tests.operators.harness import ROOT, eventually, run_as_process
 from tests.operators.objects import pod
+from workqueue import ConfigurationError, Manager
 from workqueue.plugin import consistency
 from workqueue.testing.apiserver import ApiServer, Fault
 
@@ -266,6 +268,30 @@ def test_a_resource_that_is_defined_later_is_watched_from_then_on(watch, server,
         watched.settles()
         server.create("foos.example.com", {"metadata": {"name": "g"}})
         watched.settles()
+
+
+def test_a_name_that_fits_two_resources_ends_the_operator_with_one_line(watch, server, kubeconfig, tmp_path, lane):
+    for group in ("example.com", "example.org"):
+        spec = {**DEFINITION["spec"], "group": group}
+        server.create(
+            "customresourcedefinitions.apiextensions.k8s.io", {"metadata": {"name": f"foos.{group}"}, "spec": spec}
+        )
+    with run_as_process(
+        "-A", path="tests/lanes/files/witnessed.py", kubeconfig=kubeconfig, log=tmp_path / "log", ready=False,
+        WITNESSED="foos", WORKQUEUE_LANE=lane, PYTHONPATH=str(ROOT),
+    ) as operator:  # fmt: skip
+        assert operator.process.wait(60) == 1
+    line = "error: informer('foos') fits foos.v1.example.com and foos.v1.example.org: name one of them"
+    assert line in operator.output().splitlines()
+    assert "Traceback" not in operator.output()
+
+
+@pytest.mark.parametrize("lane", ["fast", "", None, True])
+def test_a_lane_that_is_none_is_told_at_once(lane):
+    with pytest.raises(
+        ConfigurationError, match=r"informer\('pods'\): lane=.*, expected one of auto, stream, handlers"
+    ):
+        Manager(registry=kopf.OperatorRegistry()).informer("pods", lane=lane)
 
 
 def test_kopfs_selectors_narrow_what_is_watched(watch, server):
