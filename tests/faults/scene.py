@@ -32,7 +32,9 @@ class Records(logging.Handler):
         text = record.getMessage()
         if record.name.startswith("workqueue"):
             self.lines.append(text)
-        if record.exc_info or (record.levelno >= logging.ERROR and not record.name.startswith("kopf._cogs.clients")):
+        # Kopf reports each of its own requests that it tries again, under the name of whoever asks.
+        tried_again = record.name.startswith("kopf.") and text.startswith("Request attempt #")
+        if record.exc_info or (record.levelno >= logging.ERROR and not tried_again):
             self.errors.append(f"{record.name}: {text}: {record.exc_info and record.exc_info[1]!r}")
 
 
