@@ -27,6 +27,14 @@ REVIEWS = {"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectre
 FOR_PATTERNS = {("list", "", "namespaces", ""), ("watch", "", "namespaces", "")}
 
 
+def always_used(objects: Iterable[dict]) -> set[tuple[str, str, str, str]]:
+    """What is granted, but for the right to list pods: a streaming list is a watch.
+
+    A server without streaming lists is asked for pages, and after an interruption every server for one page.
+    """
+    return {right for right in granted(objects) if right[0] != "list" or right[2] != "pods"}
+
+
 @pytest.fixture
 def others(cluster: Cluster) -> Iterator[tuple[str, str]]:
     """Two namespaces with a pod in each: `present`."""
@@ -154,8 +162,8 @@ def test_the_whole_cluster(way, deployed, cluster, others):
     with made.running() as operator:
         does_its_job(operator, cluster, others)
         answers_its_probes(operator, container(objects))
-        eventually(lambda: made.asked() >= granted(objects), "the use of every right")
-    assert made.asked() == granted(objects), "all that is granted is used, and nothing else is tried"
+        eventually(lambda: made.asked() >= always_used(objects), "the use of every right")
+    assert always_used(objects) <= made.asked() <= granted(objects), "all that is granted is used, and no more is tried"
     assert made.refused() == set()
     assert {each["verb"] for each in made.requests()} <= {"get", "list", "watch", "create"}
     assert files_of(made.image.root) == before, "a read-only file system would not do"
@@ -193,7 +201,7 @@ def test_named_namespaces_only(deployed, cluster, others, tmp_path):
                 output = operator.output()
         wanted = granted(objects)
         assert {namespace for *_, namespace in wanted} == {blue, green}
-        assert made.asked() >= wanted, "least privilege: all that is granted is used"
+        assert made.asked() >= always_used(objects), "least privilege: all that is granted is used"
         # Whether the namespaces exist, it may ask in vain; it does not insist.
         assert made.asked() - wanted <= {("list", "", "namespaces", "")}
         assert {each for each in made.refused() if not each[1].startswith("/api/v1/namespaces?")} == set()
