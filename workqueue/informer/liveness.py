@@ -9,7 +9,7 @@ from workqueue.base.clock import Clock
 logger = logging.getLogger("workqueue.informer")
 
 #: Seconds for an error that follows right after a watch was accepted; then the view counts as live again.
-SETTLING = 0.1
+SETTLING = 0.5
 #: A view that was live for so many seconds is mended at once when it breaks; with less, after a pause.
 STEADY = 10.0
 
