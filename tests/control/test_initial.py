@@ -9,15 +9,14 @@ import pytest
 from tests.control.conftest import PATIENCE, settle, until
 from workqueue.base.errors import ShutDown
 from workqueue.base.keys import ObjectKey
-from workqueue.base.origin import LOW_PRIORITY, Origin, origin
+from workqueue.base.origin import INITIAL, origin
 from workqueue.control import Result, TerminalError
-from workqueue.control.initial import INITIAL_LIST, InitialKeys
+from workqueue.control.initial import InitialKeys
 from workqueue.informer import Notification
 from workqueue.queues import ItemExponentialFailureRateLimiter, PriorityQueue, Queue, RateLimitingQueue
 from workqueue.testing import explore
 
 A, B, C = (ObjectKey("default", name) for name in "abc")
-INITIAL = Origin(INITIAL_LIST, LOW_PRIORITY)
 
 
 @pytest.fixture

@@ -713,17 +713,31 @@ async def test_an_object_nested_too_deep_for_anybody_is_ignored_and_holds_up_not
         assert world.source.take() == ["watch None"]
         assert world.reflector.statistics().ignored == 2
         assert following.take() == ["None a 11", LISTED, "MODIFIED a 21", "ADDED c 13"]
-        # It may have been stored when it was less deep.
-        await following.fails(line("DELETED", DEEP % 22), listed(A2))
-        world.check(A2)
+        # It may have been stored when it was less deep: that state stays, and goes with it.
+        shallow = pod("deep", rv=22)
+        await following.feed(added(shallow), line("MODIFIED", DEEP % 23))
+        world.check(A2, C1, shallow)
+        await following.feed(line("DELETED", DEEP % 24))
+        world.check(A2, C1)
+        assert world.folds[0].calls[-1] == "delete"
+        assert world.source.take() == []
+        assert world.reflector.statistics().interruptions == 0
 
 
 @scenario
-async def test_an_object_nested_too_deep_in_a_page_is_no_list_and_no_crash():
-    world = World(UNSUPPORTED, page(A1, version=20)[:-2] + b"," + DEEP % 12 + b"]}")
+async def test_an_object_nested_too_deep_in_a_streaming_list_can_go_again():
+    shallow = pod("deep", rv=11)
+    world = World([added(shallow) + added(A1) + line("DELETED", DEEP % 12) + closing(20)])
     async with world.follow():
-        world.check_stale("")
-        assert world.reflector.statistics().interruptions == 2
+        world.check(A1)
+
+
+@scenario
+async def test_an_object_nested_too_deep_in_a_page_holds_up_no_other():
+    world = World(UNSUPPORTED, page(A1, version=20)[:-2] + b"," + DEEP % 12 + b"]}", [modified(A2)])
+    async with world.follow():
+        world.check(A2)
+        assert world.reflector.statistics().ignored == 1
 
 
 # Transforms.
@@ -856,18 +870,21 @@ async def test_a_stop_while_a_list_is_streamed_changes_nothing_and_the_next_run_
         assert world.source.take() == ["watch None"] * 2
 
 
+@pytest.mark.parametrize("rest", [page(B1, version=20), page(B1, version=20, continue_="y")], ids=["last", "not last"])
 @scenario
-async def test_a_stop_while_pages_come_ends_it_after_them_and_the_next_run_watches_on():
+async def test_a_stop_while_pages_come_ends_it_with_the_next_of_them_and_makes_nothing_live(rest):
+    """Else a paused operator would be synced, and its workers would start."""
     world = World(UNSUPPORTED, page(A1, version=20, continue_="x"))
     async with world.follow() as following:
         following.stop_now()
-        await following.then(page(B1, version=20))
+        await following.then(rest)
         assert following.task.done()
-        world.check_stale("paused", A1, B1)
-    world.source.then(page(version=20), [modified(A2)])
+        world.check_stale("paused")
+        assert not world.informer.progress.synced_once
+    world.source.then(page(A1, B1, version=20), [modified(A2)])
     async with world.follow():
         world.check(A2, B1)
-        assert world.source.take() == ["watch None", "list 500", "list 500 x", "list 1", "watch 20"]
+        assert world.source.take() == ["watch None", "list 500", "list 500 x", "list 500", "watch 20"]
 
 
 @scenario

@@ -293,12 +293,27 @@ def test_what_a_list_says_of_its_items_is_a_head_for_each(parts, head):
         b'{"metadata":{},"items":{}}',
      b'{"metadata":{},"items":[1', b'{"metadata":{"resourceVersion":7}}', b'{"metadata":{"continue":7}}', b"\xff",
      b"<html>",
-     b'{"metadata":{},"kind":7}', b'{"metadata":{},"items":[]}x', b'{"metadata":{},"items":[' + DEEP + b"]}",
+     b'{"metadata":{},"kind":7}', b'{"metadata":{},"items":[]}x',
      b'{"kind":"Status","apiVersion":"v1","status":"Failure"}'],
 )  # fmt: skip
 def test_what_is_no_list_is_refused(raw):
     with pytest.raises(Malformed, match="a list that is none"):
         parse_page(raw)
+
+
+def test_an_item_deeper_than_can_be_read_is_an_item_among_others():
+    raw = (
+        b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[{"a":1},'
+        + DEEP
+        + b',{"b":2}]}'
+    )
+    found = parse_page(raw)
+    assert [bytes(item) for item in found.items] == [b'{"a":1}', DEEP, b'{"b":2}']
+    assert (found.resource_version, found.continue_) == ("7", "")
+    assert found.head == b'"kind":"Pod","apiVersion":"v1",'
+    for damaged in (raw[:-1], raw.replace(b'"metadata"', b'"meta"'), raw.replace(b'"items":[', b'"items":{')):
+        with pytest.raises(Malformed, match="a list that is none"):
+            parse_page(damaged)
 
 
 @RANDOM

@@ -44,10 +44,19 @@ def with_another_parameter(text: str) -> str:
     )
 
 
+def with_another_waiter(text: str) -> str:
+    if "operator_pause_waiter = asyncio.create_task(" not in text:
+        return text
+    text = text.replace("operator_pause_waiter = asyncio.create_task(", "operator_pause_waiter = _begin(")
+    return text + "\n\ndef _begin(coro, *, name):\n    return asyncio.create_task(coro, name=name)\n"
+
+
 #: What is edited, and what the operator then says is missing.
 CHANGES: dict[str, tuple[Edit, str]] = {
     "a function removed": (renamed("continuous_watch", "steady_watch"), "kopf._cogs.clients.watching.continuous_watch"),
     "a signature changed": (with_another_parameter, "kopf._cogs.clients.watching.continuous_watch"),
+    "a scan renamed": (renamed("scan_resources", "look_around"), "kopf._cogs.clients.scanning.scan_resources"),
+    "a task made elsewhere": (with_another_waiter, "kopf._cogs.clients.watching.streaming_block"),
     "another function removed": (
         renamed("adjust_tasks", "match_tasks"),
         "kopf._core.reactor.orchestration.adjust_tasks",
@@ -93,6 +102,17 @@ def test_a_changed_kopf_is_noticed_named_and_lived_with(server, kubeconfig, tmp_
     assert len(lines) == 1, operator.output()
     assert missing in lines[0]
     assert "informer pods: handlers lane" in operator.output()
+    assert "Traceback" not in operator.output()
+
+
+def test_a_kopf_without_what_only_the_guard_needs_keeps_the_stream_lane(server, kubeconfig, tmp_path):
+    path = edited_kopf(tmp_path / "changed", renamed("watch_objs", "read_objs"))
+    server.create("pods", pod("web"))
+    with run_as_process("-A", kubeconfig=kubeconfig, log=tmp_path / "log", PYTHONPATH=str(path)) as operator:
+        assert operator.metric("informer_lane", name="pods", lane="stream") == 1
+        server.create("pods", pod("late"))
+        eventually(lambda: "default/late: pod created" in operator.output(), "the pod that came late")
+    assert "this version of Kopf ends the operator when the API server errs for a minute" in operator.output()
     assert "Traceback" not in operator.output()
 
 

@@ -10,9 +10,11 @@ import threading
 import kopf
 import pytest
 
+from tests.lanes.promises import LANES
 from tests.operators.harness import ROOT, eventually, run_as_process
 from tests.operators.objects import pod
 from workqueue import ConfigurationError, Manager
+from workqueue.informer import reflector
 from workqueue.plugin import consistency
 from workqueue.testing.apiserver import ApiServer, Fault
 
@@ -219,6 +221,21 @@ def test_other_handlers_of_kopf_get_every_event(watch, server):
         watched.settles()
 
 
+def test_two_informers_of_one_resource_on_two_lanes_both_hear_of_everything(watch, server, lane):
+    make(server, "a")
+    other = {"stream": "handlers", "handlers": "stream"}[lane]
+    if other not in LANES:
+        pytest.skip("this Kopf has one lane")
+    with watch(OTHER_LANE=other) as watched:
+        make(server, "b")
+        server.delete("pods", "a")
+        watched.settles()
+        module = watched.module
+        assert (module.pods.statistics().lane.lane, module.other.statistics().lane.lane) == (lane, other)
+        eventually(lambda: set(module.other_witness.fold) == {"default/b"}, "the other one")
+        module.other_witness.check(module.other.indexer)
+
+
 def test_only_the_namespaces_that_are_served_are_watched(watch, server):
     for name in ("blue", "green"):
         server.create("namespaces", {"metadata": {"name": name}})
@@ -339,7 +356,7 @@ def test_a_lie_is_found_out_and_mended(watch, server, monkeypatch):
         assert watched.operator.metric("informer_differences_total", name="pods", kind="gone") == 1
         watched.settles()
         assert set(watched.cached) == {"default/a"}
-        [told] = [line for line in watched.operator.said if "the cache differed from the API server" in line]
+        [told] = [line for line in watched.operator.said if "the cache differs from the API server" in line]
         assert "default/a is missing" in told
         assert "default/never is gone" in told
         eventually(lambda: watched.operator.metric("informer_consistency_checks_total", name="pods") > 2, "more checks")
@@ -448,6 +465,44 @@ def test_errors_in_the_stream_are_survived_in_line(watch, server):
         watched.settles()
 
 
+def test_an_end_that_users_of_kopf_ask_for_is_no_outage(watch, server):
+    make(server, "a")
+    with watch(CLIENT_TIMEOUT="1.2") as watched:
+        watched.settles()
+        module, states = watched.module, []
+        mark = module.pods.informer.progress.mark_stale
+        module.pods.informer.progress.mark_stale = lambda why: (states.append(why), mark(why))
+        began = module.pods.statistics().lane.watches
+        eventually(lambda: module.pods.statistics().lane.watches >= began + 3, "three more watches")
+        make(server, "b")
+        watched.settles()
+        assert states == []
+        statistics = module.pods.statistics().lane
+        assert (statistics.lists, statistics.interruptions) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(path=WATCH, status=429, headers={"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, times=2),
+        Fault(path=WATCH, status=503, body="<h1>für später</h1>".encode("latin-1"), times=2),
+        Fault(path=WATCH, status=500, body={"kind": "Status", "details": ["no mapping"], "message": "odd"}, times=2),
+    ],
+    ids=["a date", "no UTF-8", "odd details"],
+)
+def test_an_error_answer_that_cannot_be_read_is_one_all_the_same(watch, server, fault, monkeypatch):
+    monkeypatch.setattr(reflector, "AWAY", 60.0)  # nothing but the answer itself could make it list anew
+    make(server, "a")
+    with watch() as watched:
+        watched.settles()
+        server.script(fault)
+        server.disconnect_watches()
+        server.delete("pods", "a")
+        watched.settles()
+        assert not [line for line in watched.operator.said if "the watch failed and begins anew" in line]
+        assert watched.module.pods.statistics().lane.lists == 1
+
+
 def test_a_namespace_that_is_gone_takes_its_objects_along(watch, server):
     for name in ("team-a", "team-b"):
         server.create("namespaces", {"metadata": {"name": name}})
@@ -480,7 +535,8 @@ PEERINGS = {
 }
 
 
-def test_while_kopf_is_paused_nothing_is_watched_and_the_cache_is_not_synced(watch, server):
+def test_while_kopf_is_paused_nothing_is_watched_and_the_cache_is_not_synced(watch, server, monkeypatch):
+    monkeypatch.setattr(reflector, "AWAY", 60.0)  # after a longer pause it lists anew
     server.create("customresourcedefinitions.apiextensions.k8s.io", PEERINGS)
     server.create("clusterkopfpeerings.kopf.dev", {"metadata": {"name": "us"}})
     make(server, "a")

@@ -82,7 +82,7 @@ def test_each_kind_of_difference_is_counted_named_and_mended(world, caplog):
     assert world.mended == [{"ns/a": "outdated", "ns/b": "gone", "ns/c": "missing"}]
     [record] = caplog.records
     assert record.getMessage() == (
-        "informer pods: the cache differed from the API server, and is mended: "
+        "informer pods: the cache differs from the API server, and is being mended: "
         "ns/a is outdated, ns/c is missing, ns/b is gone"
     )
 
@@ -149,6 +149,33 @@ def test_a_list_that_fails_is_counted_and_tried_again_the_next_time(world, caplo
     ]
     world.meanwhile = lambda number: None
     assert world.compare(twice=False).checks == 1
+
+
+def test_what_cannot_be_mended_is_tried_once_said_once_and_counted_once(world, caplog):
+    world.listed["odd"] = "7"  # its transform raises, say
+    assert world.compare().differences == {"missing": 1}
+    for _ in range(3):
+        statistics = world.compare()
+    assert (statistics.checks, statistics.differences) == (4, {"missing": 1})
+    assert world.mended == [{"ns/odd": "missing"}]
+    assert [record.getMessage() for record in caplog.records] == [
+        "informer pods: the cache differs from the API server, and is being mended: ns/odd is missing",
+        "informer pods: could not be mended: ns/odd is missing",
+    ]
+    world.listed["odd"] = "8"  # it has changed: another try
+    assert world.compare().differences == {"missing": 2}
+    assert world.mended[1:] == [{"ns/odd": "missing"}]
+
+
+def test_a_mending_that_fails_is_counted_and_does_not_end_the_checks(world, caplog):
+    world.listed = {"a": "1"}
+    world.mended = None  # so that it raises
+    statistics = world.compare()
+    assert (statistics.checks, statistics.failures) == (1, 1)
+    assert "the consistency check failed: 'NoneType' object has no attribute 'append'" in caplog.messages[-1]
+    world.mended = []
+    world.listed = {"a": "1", "b": "2"}
+    assert world.compare(twice=False).checks == 2
 
 
 def test_many_differences_are_not_all_named(world, caplog):

@@ -7,9 +7,10 @@ import sys
 import kopf
 import pytest
 from kopf._cogs import clients
-from kopf._cogs.clients import watching
+from kopf._cogs.clients import scanning, watching
 
 from tests.plugin.conftest import PATIENCE
+from workqueue.plugin import hooks
 from workqueue.plugin.internals import hook_in, on_stop, stop_operator
 
 PODS = kopf.Resource(group="", version="v1", plural="pods", kind="Pod", namespaced=True, preferred=True)
@@ -206,16 +207,39 @@ def test_what_a_guard_raises_reaches_kopf(kopfs):
         events_of(settings)
 
 
-def test_a_kopf_without_such_a_watch_is_left_alone_and_said_so(monkeypatch):
-    settings = kopf.OperatorSettings()
-    before = dict(vars(settings))
+def test_of_a_kopf_without_such_a_watch_that_is_said_and_the_rest_is_guarded(monkeypatch):
+    async def scan(**kwargs):
+        return "Kopf's"
+
+    class Discovering(Guard):
+        async def discover(self, attempt, *, groups):
+            return f"{self.name}: {await attempt()}"
+
+    monkeypatch.setattr(scanning, "scan_resources", scan)
     monkeypatch.delattr(watching, "continuous_watch")
-    assert hook_in(settings, Guard("mine")) is False
+    settings = kopf.OperatorSettings()
+    assert hook_in(settings, Discovering("mine")) is False
     assert not hasattr(watching, "continuous_watch")
+    assert asyncio.run(scanning.scan_resources(settings=settings, logger=None)) == "mine: Kopf's"
     monkeypatch.setitem(sys.modules, "kopf._cogs.clients.watching", None)
     monkeypatch.delattr(clients, "watching")
-    assert hook_in(settings, Guard("mine")) is False
-    assert vars(settings) == before
+    assert hook_in(settings, Discovering("mine")) is False
+
+
+@pytest.mark.parametrize("missing", ["settings", "resource", "namespace", "operator_pause_waiter"])
+def test_a_kopf_that_names_its_parameters_otherwise_gets_its_own_watch(kopfs, missing):
+    async def own(**_):
+        yield "Kopf's"
+
+    given = {"settings": kopf.OperatorSettings(), "resource": PODS, "namespace": None, "operator_pause_waiter": None}
+    hook_in(given["settings"], Guard("mine"))
+    given[f"the_{missing}"] = given.pop(missing)
+
+    async def run():
+        return [event async for event in hooks.guarded_watch(own)(**given)]
+
+    [event] = asyncio.run(run())
+    assert event.endswith("Kopf's")
 
 
 # The stop.

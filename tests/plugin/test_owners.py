@@ -12,7 +12,9 @@ from tests.plugin.conftest import PATIENCE
 from workqueue import Manager
 from workqueue.base.errors import ConfigurationError
 from workqueue.base.keys import ObjectKey
-from workqueue.plugin.relations import map_handler, owner_handler
+from workqueue.base.origin import current_origin
+from workqueue.cache.entry import encode
+from workqueue.plugin.relations import OwnerHandler, map_handler
 from workqueue.plugin.sources import ResourceInformer
 from workqueue.testing import FakeClock
 
@@ -95,7 +97,7 @@ def errors(source):
 def heard(resource, *, old=None, new=None, namespace="default"):
     """The keys that one event adds."""
     keys = []
-    owner_handler(SimpleNamespace(resource=resource), keys.append, name="owns")(
+    OwnerHandler(SimpleNamespace(resource=resource), keys.append, name="owns")(
         key=ObjectKey(namespace, "child"), namespace=namespace, old=old, new=new, initial=False
     )
     return [str(key) for key in keys]
@@ -103,6 +105,22 @@ def heard(resource, *, old=None, new=None, namespace="default"):
 
 def test_the_key_is_the_controllers_in_the_namespace_of_the_child():
     assert heard(DEPLOYMENTS, new=child("child", "web")) == ["default/web"]
+
+
+def test_what_came_before_the_owners_kind_was_known_is_caught_up_with_once():
+    """On the handlers lane Kopf may bring children before our own thread has found the owners' resource."""
+    keys = []
+    owners = SimpleNamespace(resource=None)
+    handler = OwnerHandler(owners, lambda key: keys.append((str(key), current_origin().reason)), name="owns")
+    cached = [encode(child("a", "web")), encode(child("b", "web")), encode(child("c", "db"))]
+    handler(namespace="default", new=child("a", "web"))
+    assert keys == []
+    owners.resource = DEPLOYMENTS
+    handler.catch_up(cached)
+    assert sorted(set(keys)) == [("default/db", "initial list"), ("default/web", "initial list")]
+    keys.clear()
+    handler.catch_up(cached)
+    assert keys == [], "nothing was passed over since"
 
 
 def test_an_owner_in_the_cluster_scope_has_a_key_without_a_namespace():
@@ -264,8 +282,8 @@ def test_random_lives_of_children_tell_each_owner_that_has_won_or_lost_one(contr
 def test_the_controller_waits_for_the_caches_of_what_it_owns_and_maps(controller, owners, children, manager):
     pods = manager.informer("pods")
     controller.owns(children)
-    controller.maps(pods, lambda body: None)
-    controller.maps(pods, lambda body: None)
+    controller.maps(pods, by=lambda body: None)
+    controller.maps(pods, by=lambda body: None)
     assert controller.wait_for == (owners, children, pods)
     for source in (owners, children):
         source.informer.progress.mark_synced()
@@ -290,7 +308,7 @@ def test_requests_look_in_the_cache_of_the_first_informer_and_without_one_in_non
     pods = manager.informer("pods")
     jobs = manager.controller("jobs", lambda request: None)
     for each, reader in ((controller, owners.indexer), (jobs, None)):
-        each.maps(pods, lambda body: None)
+        each.maps(pods, by=lambda body: None)
         each.renew()
         assert each.controller._cache is reader
 
@@ -327,7 +345,7 @@ def test_after_a_renewal_events_reach_the_new_queue(controller, children):
     ids=repr,
 )
 def test_a_function_returns_a_key_several_or_none(controller, children, answer, keys):
-    controller.maps(children, lambda body: answer)
+    controller.maps(children, by=lambda body: answer)
     tell(children, child())
     assert taken(controller) == [(key, 0) for key in keys]
     assert errors(children) == 0
@@ -338,14 +356,14 @@ def test_a_function_may_yield_its_keys(controller, children):
         for name in body["spec"]["names"]:
             yield body["metadata"]["namespace"], name
 
-    controller.maps(children, find)
+    controller.maps(children, by=find)
     tell(children, child(spec={"names": ["x", "y", "x"]}))
     assert taken(controller) == [("default/x", 0), ("default/y", 0)]
 
 
 def test_a_change_is_mapped_before_and_after_and_each_key_added_once(controller, children):
     adds = []
-    controller.maps(children, lambda body: [body["spec"], "always"])
+    controller.maps(children, by=lambda body: [body["spec"], "always"])
     controller.controller.add = adds.append
     tell(children, child(spec="before"))
     assert adds == [("", "before"), ("", "always")]
@@ -359,7 +377,7 @@ def test_a_change_is_mapped_before_and_after_and_each_key_added_once(controller,
 
 
 def test_maps_add_under_the_origin_of_the_event_too(controller, children):
-    controller.maps(children, lambda body: "x")
+    controller.maps(children, by=lambda body: "x")
     tell(children, child(), initial=True)
     assert taken(controller) == [("x", -100)]
 
@@ -370,7 +388,7 @@ def test_a_function_that_raises_is_counted_and_stops_nothing(controller, childre
             raise KeyError("nothing of that kind")
         return body["spec"]
 
-    controller.maps(children, find)
+    controller.maps(children, by=find)
     tell(children, child("a", spec="bad"), child("b", spec="good"))
     assert taken(controller) == [("good", 0)]
     assert errors(children) == 1
@@ -387,7 +405,7 @@ def test_the_new_state_is_mapped_though_the_old_one_cannot_be(controller, childr
             raise error
         return body["spec"]
 
-    controller.maps(children, find)
+    controller.maps(children, by=find)
     tell(children, child(spec="bad"), child(spec="good", version="2"), child(spec="bad", version="3"))
     assert taken(controller) == [("good", 0)]
     assert errors(children) == 3
@@ -398,7 +416,7 @@ def test_keys_that_were_yielded_before_an_error_count(controller, children):
         yield "first"
         raise KeyError("second")
 
-    controller.maps(children, find)
+    controller.maps(children, by=find)
     tell(children, child())
     assert taken(controller) == [("first", 0)]
     assert errors(children) == 1
@@ -410,7 +428,7 @@ def test_keys_that_were_yielded_before_an_error_count(controller, children):
     ids=repr,
 )
 def test_a_bad_key_is_one_line_and_no_traceback(controller, children, bad, caplog):
-    controller.maps(children, lambda body: bad)
+    controller.maps(children, by=lambda body: bad)
     tell(children, child())
     assert errors(children) == 1
     [record] = [each for each in caplog.records if each.levelno >= logging.ERROR]
@@ -421,7 +439,7 @@ def test_a_bad_key_is_one_line_and_no_traceback(controller, children, bad, caplo
 
 
 def test_the_good_keys_beside_a_bad_one_are_added(controller, children):
-    controller.maps(children, lambda body: ["a/b/c", "good", 5, "better"])
+    controller.maps(children, by=lambda body: ["a/b/c", "good", 5, "better"])
     tell(children, child())
     assert taken(controller) == [("good", 0), ("better", 0)]
     assert errors(children) == 1
@@ -429,7 +447,7 @@ def test_the_good_keys_beside_a_bad_one_are_added(controller, children):
 
 def test_a_controller_without_informers_may_map_some(manager, children):
     jobs = manager.controller("jobs", lambda request: None)
-    jobs.maps(children, lambda body: "x")
+    jobs.maps(children, by=lambda body: "x")
     tell(children, child())
     assert taken(jobs) == [("x", 0)]
     assert jobs.wait_for == (children,)
@@ -439,7 +457,7 @@ def test_two_controllers_may_follow_one_informer(owners, children, controller):
     other = owners.controller(lambda request: None, name="other")
     controller.owns(children)
     other.owns(children)
-    other.maps(children, lambda body: "x")
+    other.maps(children, by=lambda body: "x")
     tell(children, child("a", "web"))
     assert taken(controller) == [("default/web", 0)]
     assert sorted(taken(other)) == [("default/web", 0), ("x", 0)]
@@ -494,7 +512,7 @@ class FindsLater:
 )
 def test_a_function_that_cannot_be_is_one_line(controller, owners, children, function, line):
     with pytest.raises(ConfigurationError, match=f"^controller 'rollout': {line}") as told:
-        controller.maps(children, function)
+        controller.maps(children, by=function)
     assert "\n" not in str(told.value)
     assert controller.wait_for == (owners,), "nothing came of it"
     assert children.statistics().handlers == ()
@@ -503,9 +521,9 @@ def test_a_function_that_cannot_be_is_one_line(controller, owners, children, fun
 @pytest.mark.parametrize("source", [None, "replicasets", ["replicasets"]], ids=repr)
 @pytest.mark.parametrize("verb", ["owns", "maps"])
 def test_what_is_no_informer_is_one_line(controller, verb, source):
-    arguments = [source] if verb == "owns" else [source, lambda body: None]
+    more = {} if verb == "owns" else {"by": lambda body: None}
     with pytest.raises(ConfigurationError) as told:
-        getattr(controller, verb)(*arguments)
+        getattr(controller, verb)(source, **more)
     assert str(told.value) == (
         f"controller 'rollout': {verb}({source!r}): expected an informer of the same operator, as manager.informer "
         "makes them"
@@ -517,7 +535,7 @@ def test_an_informer_of_another_operator_is_one_line(controller):
     with pytest.raises(ConfigurationError, match=r"owns\(pods\): expected an informer of the same operator"):
         controller.owns(stranger)
     with pytest.raises(ConfigurationError, match=r"maps\(pods\): expected an informer of the same operator"):
-        controller.maps(stranger, lambda body: None)
+        controller.maps(stranger, by=lambda body: None)
     assert stranger.statistics().handlers == ()
 
 
@@ -531,6 +549,6 @@ def test_owns_without_an_informer_of_the_owners_is_one_line(manager, children):
         ConfigurationError, match=r"^controller 'jobs': owns\(replicasets.apps\): there is no informer of the owners"
     ):
         jobs.owns(children)
-    jobs.maps(children, lambda body: None)
+    jobs.maps(children, by=lambda body: None)
     with pytest.raises(ConfigurationError, match="there is no informer of the owners"):
         jobs.owns(children)

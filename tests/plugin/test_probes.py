@@ -107,7 +107,7 @@ def controller():
 
 def informer(problem=None):
     """An informer as the probes see it."""
-    return SimpleNamespace(has_synced=problem is None, lane=SimpleNamespace(problem=problem or "stale words"))
+    return SimpleNamespace(is_ready=problem is None, lane=SimpleNamespace(problem=problem or "stale words"))
 
 
 def text(server, path):

@@ -26,6 +26,9 @@ class Origin:
     news: bool = True
 
 
+#: Of what existed at the start. client-go: ``isInInitialList``.
+INITIAL = Origin("initial list", LOW_PRIORITY)
+
 _current: ContextVar[Origin] = ContextVar("workqueue_origin")
 _USER = Origin()
 

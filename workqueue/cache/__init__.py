@@ -6,7 +6,7 @@ from workqueue.cache.indexes import IndexFunc, field, label, namespace
 from workqueue.cache.listers import NAMESPACE_INDEX, Lister
 from workqueue.cache.reader import IndexerStatistics, Reader
 from workqueue.cache.selectors import Everything, Nothing, Selector, parse_selector
-from workqueue.cache.wire import parse_object
+from workqueue.cache.wire import parse_identity, parse_object
 
 __all__ = [
     "NAMESPACE_INDEX",
@@ -27,6 +27,7 @@ __all__ = [
     "field",
     "label",
     "namespace",
+    "parse_identity",
     "parse_object",
     "parse_selector",
 ]

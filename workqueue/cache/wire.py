@@ -20,6 +20,7 @@ from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey
 from workqueue.cache.entry import Entry, encode
 from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, text_values
+from workqueue.cache.scanning import members
 
 #: The values of one object in each index; None where the index function raised.
 Values = dict[str, tuple[str, ...] | None]
@@ -126,6 +127,27 @@ def parse_object(raw: bytes, *, head: bytes = b"") -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InvalidObject("object has no meta: it is no JSON object")
     return {**orjson.loads(b"{" + head[:-1] + b"}"), **body} if head else body
+
+
+def parse_identity(raw: bytes) -> dict[str, Any]:
+    """As much of an object as tells which one it is, in which state; of one that is nested too deep as well.
+
+    :param raw: the object.
+    :return: the object, or one with ``metadata`` alone, and in that name, namespace, uid and resourceVersion.
+    :raises InvalidObject: if it is no JSON, or no object.
+    """
+    try:
+        return parse_object(raw)
+    except TooDeep:
+        metadata = members(members(raw).get("metadata", b""))
+        known = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion") if name in metadata}
+        try:
+            return {"metadata": {name: _text.decode(value) for name, value in known.items()}}
+        except msgspec.MsgspecError as error:
+            raise InvalidObject(f"an object that is no JSON: {error}") from None
+
+
+_text = msgspec.json.Decoder(str)
 
 
 class _Metadata(msgspec.Struct, gc=False):

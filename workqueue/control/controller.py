@@ -18,9 +18,9 @@ from typing import Any
 from workqueue.base.clock import Clock, RealClock
 from workqueue.base.errors import ConfigurationError, ShutDown
 from workqueue.base.keys import ObjectKey
-from workqueue.base.origin import current_origin
+from workqueue.base.origin import INITIAL, current_origin
 from workqueue.cache import Reader
-from workqueue.control.initial import INITIAL_LIST, InitialKeys, Readiness
+from workqueue.control.initial import InitialKeys, Readiness
 from workqueue.control.outcomes import Outcomes, checked
 from workqueue.control.result import ReconcileFunc, Request
 from workqueue.control.shape import check_shape
@@ -99,7 +99,7 @@ class Controller:
         :raises InvalidKey: if it names no object.
         """
         valid, origin, queue = ObjectKey.of(key), current_origin(), self.queue
-        if not self._initial.through and origin.reason == INITIAL_LIST:
+        if not self._initial.through and origin.reason == INITIAL.reason:
             self._initial.add(valid)
         if isinstance(queue, PriorityQueue) and (origin.priority or not origin.news):
             queue.add_with(valid, priority=origin.priority, respect_backoff=not origin.news)

@@ -17,9 +17,6 @@ from workqueue.base.keys import ObjectKey
 #: How far: the caches are not synced; they are; the initial keys are all queued; each was reconciled once.
 Readiness = Literal["syncing", "synced", "queued", "processed"]
 
-#: The reason of keys that are added for the initial list, see :class:`workqueue.base.origin.Origin`.
-INITIAL_LIST = "initial list"
-
 
 class InitialKeys:
     """The keys that an initial list queued and that have not been reconciled yet.

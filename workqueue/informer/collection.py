@@ -6,7 +6,7 @@ from typing import Literal
 
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache import Prepared, parse_object
+from workqueue.cache import Prepared, parse_identity, parse_object
 from workqueue.cache.wire import TooDeep
 from workqueue.informer.informer import Informer
 from workqueue.informer.wire import Malformed
@@ -61,7 +61,7 @@ class Collection:
         """
         if kind == "DELETED":
             try:
-                self._prepared.pop(object_key(parse_object(raw)), None)
+                self._prepared.pop(object_key(parse_identity(raw)), None)
             except InvalidObject as error:
                 raise Malformed(f"an event that cannot be read: {error}") from None
             return True

@@ -22,10 +22,23 @@ from typing import Any, Literal
 from workqueue.base.clock import Clock, RealClock
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.base.origin import reset_origin, set_origin
-from workqueue.cache import Change, Entry, Indexer, IndexerStatistics, Object, Prepared, Reader, parse_object
+from workqueue.cache import (
+    Change,
+    Entry,
+    Indexer,
+    IndexerStatistics,
+    Object,
+    Prepared,
+    Reader,
+    parse_identity,
+    parse_object,
+)
 from workqueue.informer.lane import ConsistencyStatistics, LaneStatistics
 from workqueue.informer.notifications import Handler, HandlerFunc, HandlerStatistics, Kind, Notification
 from workqueue.informer.progress import Progress
+
+#: Changes told to handlers before somebody else gets a turn.
+SLICE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +116,8 @@ class Informer:
             if kind == "add":
                 for entry in self._indexer.entries():
                     self._pending.append((Notification("add", entry.key, None, entry, initial=True), (handler,)))
-        self.deliver()
+        while self.deliver(at_most=SLICE):
+            pass  # in slices: whoever else delivers, an event loop mostly, waits for one of them and not for all
         return handler
 
     @property
@@ -198,7 +212,7 @@ class Informer:
         try:
             return self._indexer.prepare(body).entry
         except Exception:
-            known = parse_object(body) if isinstance(body, bytes) else body
+            known = parse_identity(body) if isinstance(body, bytes) else body
             key, metadata = object_key(known), known["metadata"]
             uid, version = str(metadata.get("uid") or ""), str(metadata.get("resourceVersion") or "")
             return Entry(key=key, uid=uid, resource_version=version, labels={}, body=b"")

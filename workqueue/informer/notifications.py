@@ -11,7 +11,7 @@ import msgspec
 from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError, WorkqueueError, with_place
 from workqueue.base.keys import ObjectKey
-from workqueue.base.origin import LOW_PRIORITY, Origin
+from workqueue.base.origin import INITIAL, LOW_PRIORITY, Origin
 from workqueue.cache import Body, Entry
 
 logger = logging.getLogger("workqueue.informer")
@@ -26,7 +26,6 @@ HandlerFunc = Callable[..., object]
 
 
 _RESYNC = Origin("resync", LOW_PRIORITY, news=False)
-_INITIAL = Origin("initial list", LOW_PRIORITY)
 _CHANGE = {kind: Origin(kind) for kind in get_args(Kind)}
 
 
@@ -52,7 +51,7 @@ class Notification(msgspec.Struct, frozen=True, eq=False, gc=False):
         """Why a key that the handler adds is added."""
         if self.resync:
             return _RESYNC
-        return _INITIAL if self.initial else _CHANGE[self.kind]
+        return INITIAL if self.initial else _CHANGE[self.kind]
 
 
 @dataclass(frozen=True, slots=True)

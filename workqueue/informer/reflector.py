@@ -24,7 +24,7 @@ from workqueue.base.clock import Clock
 from workqueue.base.errors import InvalidObject
 from workqueue.informer.backoff import Backoff
 from workqueue.informer.collection import Collection, is_readable
-from workqueue.informer.informer import Informer
+from workqueue.informer.informer import SLICE, Informer
 from workqueue.informer.liveness import Liveness
 from workqueue.informer.source import Interrupted, Silent, Source, Stream
 from workqueue.informer.wire import (
@@ -53,8 +53,6 @@ NO_VERSION = "0"
 #: Seconds of an outage in which the storage may have been exchanged for another (an etcd that was restored), which has
 #: come as far as what was seen by now: no kube-apiserver starts in less. Nothing but a list tells, then.
 AWAY = 2.0
-#: Changes told to handlers before the loop gets its turn.
-SLICE = 500
 
 
 class Heard(NamedTuple):
@@ -234,7 +232,7 @@ class Reflector:
         if self._wanted:
             self._since = None
         if self._since is None and (self._pages_only or self._failed_streams >= 2):
-            async with contextlib.aclosing(self._list(tap=tap)) as heard:
+            async with contextlib.aclosing(self._list(stop, tap=tap)) as heard:
                 async for each in heard:
                     yield each
             if stop.done():
@@ -247,7 +245,7 @@ class Reflector:
 
     # Lists.
 
-    async def _list(self, *, tap: str) -> AsyncGenerator[Heard | str, None]:
+    async def _list(self, stop: "asyncio.Future[object]", *, tap: str) -> AsyncGenerator[Heard | str, None]:
         began = self._clock.now()
         collections = [Collection(informer) for informer in self._informers]
         tapped: list[Heard | str] = []
@@ -260,6 +258,8 @@ class Reflector:
                     self._whole = True  # in one piece it cannot expire: client-go's tools/pager
                 raise
             self._heard_at = self._clock.now()
+            if stop.done():  # whoever pauses wants neither the rest nor what there is so far
+                return
             page = parse_page(raw)
             for item in raw_items(page):
                 taken = [collection.add(item, head=page.head) for collection in collections]

@@ -4,10 +4,13 @@ Nothing here decodes an object: an event's object is cut out of its line, a list
 page, as bytes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
+
+from workqueue.base.errors import InvalidObject
+from workqueue.cache.scanning import elements, members
 
 #: A line longer than this is no event: etcd takes no object over 1.5 MB, and aggregated servers hardly more.
 MAXIMUM_LINE = 64 * 1024 * 1024
@@ -228,7 +231,7 @@ class Page(NamedTuple):
     continue_: str
     #: What the list says of its items once for all, as :meth:`workqueue.cache.Indexer.prepare` wants it.
     head: bytes
-    items: list[msgspec.Raw]
+    items: Sequence[msgspec.Raw | bytes]
 
 
 def parse_page(raw: bytes) -> Page:
@@ -236,15 +239,23 @@ def parse_page(raw: bytes) -> Page:
 
     :raises Malformed: if it is no list.
     """
+    items: Sequence[msgspec.Raw | bytes]
     try:
-        page = _page.decode(raw)
-    except _UNREADABLE as error:
+        try:
+            page = _page.decode(raw)
+            items = page.items or ()
+        except RecursionError:  # one of the items is nested deeper than can be read: the others can be
+            parts = members(raw)
+            items = elements(parts.pop("items", b"[]"))
+            rest = b",".join(msgspec.json.encode(name) + b":" + part for name, part in parts.items())
+            page = _page.decode(b"{" + rest + b"}")
+    except (*_UNREADABLE, InvalidObject) as error:
         raise Malformed(f"a list that is none: {error}") from None
     head = b""
     if page.kind.endswith("List") and page.kind != "List" and page.apiVersion:
         kind, version = msgspec.json.encode(page.kind.removesuffix("List")), msgspec.json.encode(page.apiVersion)
         head = b'"kind":%s,"apiVersion":%s,' % (kind, version)
-    return Page(page.metadata.resourceVersion, page.metadata.continue_ or "", head, page.items or [])
+    return Page(page.metadata.resourceVersion, page.metadata.continue_ or "", head, items)
 
 
 def raw_items(page: Page) -> Iterator[bytes]:

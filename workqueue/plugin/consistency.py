@@ -72,6 +72,10 @@ class ConsistencyCheck:
         # Both are guarded by _stopping.
         self._stopped = False
         self._tally = _Tally()
+        # Both belong to the thread: what was found the last time, by its versions there and here, and what of it was
+        # told to be beyond mending.
+        self._tried: dict[ObjectKey, tuple[str, str]] = {}
+        self._stuck: set[ObjectKey] = set()
         self._thread = threading.Thread(target=self._run, name=f"workqueue-check-{informer.name}", daemon=True)
 
     def start(self) -> None:
@@ -98,15 +102,14 @@ class ConsistencyCheck:
         while self._sleep(self._period):
             try:
                 found = self._check()
+                if found is not None and not self._stopped:
+                    self._report(found)
             except Exception as error:  # whatever an odd answer makes of itself
                 with self._stopping:
                     self._tally.failures += 1
                 logger.warning("informer %s: the consistency check failed: %s", self._informer.name, one_line(error))
-            else:
-                if found is not None and not self._stopped:
-                    self._report(found)
 
-    def _check(self) -> dict[ObjectKey, Difference] | None:
+    def _check(self) -> dict[ObjectKey, _Found] | None:
         """What differs twice; None if nothing can be said now."""
         first = self._compare()
         if not first:
@@ -116,9 +119,7 @@ class ConsistencyCheck:
         second = self._compare()
         if second is None:
             return None
-        return {
-            key: difference for key, (difference, *state) in second.items() if first.get(key) == (difference, *state)
-        }
+        return {key: difference for key, difference in second.items() if first.get(key) == difference}
 
     def _compare(self) -> dict[ObjectKey, _Found] | None:
         if not self._informer.has_synced:
@@ -140,19 +141,28 @@ class ConsistencyCheck:
                 found[key] = ("gone", "", entry)
         return found
 
-    def _report(self, found: Mapping[ObjectKey, Difference]) -> None:
+    def _report(self, found: Mapping[ObjectKey, _Found]) -> None:
+        # What was mended the last time and is as it was cannot be stored, or loses its version in a transform, say.
+        states = {
+            key: (version, "" if entry is None else entry.resource_version)
+            for key, (_, version, entry) in found.items()
+        }
+        tried, self._tried = self._tried, states
+        fresh = {key: what for key, (what, *_) in found.items() if tried.get(key) != states[key]}
         with self._stopping:
             self._tally.checks += 1
-            for difference in found.values():
+            for difference in fresh.values():
                 self._tally.differences[difference] = self._tally.differences.get(difference, 0) + 1
-        if found:
-            named = ", ".join(f"{key} is {difference}" for key, difference in list(found.items())[:NAMED])
-            more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        if stuck := {key: what for key, (what, *_) in found.items() if key not in fresh and key not in self._stuck}:
+            self._stuck |= stuck.keys()
+            logger.error("informer %s: could not be mended: %s", self._informer.name, _named(stuck))
+        self._stuck &= found.keys() - fresh.keys()
+        if fresh:
             logger.error(
-                "informer %s: the cache differed from the API server, and is mended: %s%s",
-                self._informer.name, named, more,
+                "informer %s: the cache differs from the API server, and is being mended: %s",
+                self._informer.name, _named(fresh),
             )  # fmt: skip
-            self._mend(found)
+            self._mend(fresh)
 
     def _sleep(self, seconds: float) -> bool:
         """False when it was stopped."""
@@ -161,3 +171,9 @@ class ConsistencyCheck:
             while not self._stopped and self._clock.now() < until:
                 self._clock.wait(self._stopping, until)
             return not self._stopped
+
+
+def _named(found: Mapping[ObjectKey, Difference]) -> str:
+    """The first few of them, in words."""
+    named = ", ".join(f"{key} is {difference}" for key, difference in list(found.items())[:NAMED])
+    return f"{named} and {len(found) - NAMED} more" if len(found) > NAMED else named

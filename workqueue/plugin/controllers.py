@@ -12,7 +12,7 @@ from workqueue.base.metrics import MetricsProvider
 from workqueue.control import Controller, ControllerStatistics, Readiness, ReconcileFunc
 from workqueue.informer import HandlerFunc
 from workqueue.plugin.options import MAX_STARVATION, QueueOptions
-from workqueue.plugin.relations import MapFunc, check_function, map_handler, owner_handler
+from workqueue.plugin.relations import MapFunc, OwnerHandler, check_function, map_handler
 from workqueue.plugin.sources import ResourceInformer
 from workqueue.queues import PriorityQueue
 
@@ -37,6 +37,8 @@ class ManagedController:
         self.wait_for = tuple(wait_for)
         #: Whose objects are reconciled; what owns and maps add to wait_for is beside it.
         self._primary = self.wait_for[0] if self.wait_for else None
+
+        self._owned: list[tuple[ResourceInformer, OwnerHandler]] = []
 
         options = {"max_starvation": MAX_STARVATION, **options}
 
@@ -88,20 +90,22 @@ class ManagedController:
                 f"controller {self.name!r}: owns({source.name}): there is no informer of the owners; make the "
                 "controller with it, as in owners.controller(reconcile)"
             )
-        self._follow(source, owner_handler(self._primary, self.add, name=f"{self.name}.owns({source.name})"))
+        handler = OwnerHandler(self._primary, self.add, name=f"{self.name}.owns({source.name})")
+        self._owned.append((source, handler))
+        self._follow(source, handler)
 
-    def maps(self, source: ResourceInformer, function: MapFunc) -> None:
+    def maps(self, source: ResourceInformer, *, by: MapFunc) -> None:
         """Reconcile what a function names for each object of another resource that comes, changes or goes.
 
         :param source: its informer; the workers wait for its cache, too.
-        :param function: called with the object, and for a change with the former state as well; returns a key, several,
+        :param by: called with the object, and for a change with the former state as well; returns a key, several,
             or None. A pair of texts is one key. It runs as handlers do, and must be as quick.
         :raises ConfigurationError: if it is no informer of this operator, or no plain function of one argument.
         """
         self._check_source(source, "maps")
-        check_function(function, controller=self.name, source=source.name)
-        name = getattr(function, "__qualname__", repr(function))
-        self._follow(source, map_handler(function, self.add, name=f"{self.name}.maps({source.name}, {name})"))
+        check_function(by, controller=self.name, source=source.name)
+        name = getattr(by, "__qualname__", repr(by))
+        self._follow(source, map_handler(by, self.add, name=f"{self.name}.maps({source.name}, {name})"))
 
     def _check_source(self, source: object, verb: str) -> None:
         # Each runtime has metrics of its own, so those tell whether two parts are of one.
@@ -117,6 +121,11 @@ class ManagedController:
             listen(handler)
         if source not in self.wait_for:
             self.wait_for += (source,)
+
+    def catch_up(self) -> None:
+        """The caches are synced: add what :meth:`owns` had to pass over before it was known what the owners are."""
+        for source, handler in self._owned:
+            handler.catch_up(source.indexer.entries())
 
     @property
     def readiness(self) -> Readiness:

@@ -85,7 +85,8 @@ def wrap(module: Any, name: str, wrapper: Callable[[Any], Any]) -> None:
 
 
 def _hooks(kwargs: dict[str, Any]) -> _Hooks | None:
-    found: _Hooks | None = getattr(kwargs["settings"], _HOOKS, None)
+    """What was hung in for a run. Nothing, if a changed Kopf does not say which run it is, or what about."""
+    found: _Hooks | None = getattr(kwargs.get("settings"), _HOOKS, None)
     return found
 
 
@@ -97,11 +98,10 @@ def guarded_watch(watch: Any) -> Any:
         hooks = _hooks(kwargs)
         events: Events | None = None
         # Kopf's own observers watch without ever being paused, which shows: they wait for no task.
-        observes = not isinstance(kwargs["operator_pause_waiter"], asyncio.Task)
-        if hooks is not None and hooks.intake is not None and not observes:
-            events = hooks.intake.follow(
-                kwargs["resource"], namespace=kwargs["namespace"], paused=kwargs["operator_pause_waiter"]
-            )
+        paused = kwargs.get("operator_pause_waiter")
+        observes = not isinstance(paused, asyncio.Task)
+        if hooks is not None and hooks.intake is not None and isinstance(paused, asyncio.Task):
+            events = hooks.intake.follow(kwargs["resource"], namespace=kwargs["namespace"], paused=paused)
         if events is None:
             guard: Callable[..., Events] | None = None
             if hooks is not None and observes:
@@ -152,8 +152,9 @@ def told_adjust(adjust: Any) -> Any:
     @functools.wraps(adjust)
     async def adjust_in_kopfs_place(**kwargs: Any) -> Any:
         result = await adjust(**kwargs)
-        hooks, insights = _hooks(kwargs), kwargs["insights"]
+        hooks = _hooks(kwargs)
         if hooks is not None and hooks.intake is not None:
+            insights = kwargs["insights"]
             hooks.intake.served(frozenset(insights.watched_resources), frozenset(insights.namespaces))
         return result
 
@@ -165,10 +166,12 @@ async def _guarded(original: Any, guard: Callable[..., Events] | None, kwargs: d
         events: Events = original(**kwargs)
         return events
 
-    resource, namespace = _name(kwargs["resource"]), kwargs["namespace"]
-    async with contextlib.aclosing(
-        guard(begin, resource=resource, namespace=namespace) if guard else begin()
-    ) as events:
+    resource: kopf.Resource | None = kwargs.get("resource")
+    if guard is not None and resource is not None and "namespace" in kwargs:
+        watch = guard(begin, resource=_name(resource), namespace=kwargs["namespace"])
+    else:
+        watch = begin()
+    async with contextlib.aclosing(watch) as events:
         async for event in events:
             yield event
 

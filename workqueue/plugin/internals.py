@@ -5,6 +5,7 @@ Everything else in this room stands on Kopf's public API.
 
 import asyncio
 import fnmatch
+import importlib
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
@@ -51,28 +52,22 @@ def hook_in(settings: kopf.OperatorSettings, guard: Guard, intake: Intake | None
     :param settings: the operator's.
     :param guard: of this run.
     :param intake: takes watches over; only if there are no :func:`obstacles`.
-    :return: False if this Kopf has nothing that can be guarded.
+    :return: False if this Kopf lacks something that is to be guarded; what it has is guarded all the same.
     """
-    try:
-        from kopf._cogs.clients import scanning, watching
-
-        places: list[tuple[Any, str, Callable[[Any], Any]]] = [
-            (watching, "continuous_watch", hooks.guarded_watch),
-            (watching, "watch_objs", hooks.guarded_request),
-            (scanning, "scan_resources", hooks.guarded_scan),
-        ]
-        if intake is not None:
-            from kopf._core.reactor import orchestration
-
-            places.append((orchestration, "adjust_tasks", hooks.told_adjust))
-        for module, name, _ in places:
-            getattr(module, name)
-    except (ImportError, AttributeError):
-        return False
     hooks.hang(settings, guard=guard, intake=intake)
+    places: list[tuple[str, str, Callable[[Any], Any]]] = [
+        ("kopf._cogs.clients.watching", "continuous_watch", hooks.guarded_watch),
+        ("kopf._cogs.clients.watching", "watch_objs", hooks.guarded_request),
+        ("kopf._cogs.clients.scanning", "scan_resources", hooks.guarded_scan),
+        ("kopf._core.reactor.orchestration", "adjust_tasks", hooks.told_adjust),
+    ]
+    complete = True
     for module, name, wrapper in places:
-        hooks.wrap(module, name, wrapper)
-    return True
+        try:
+            hooks.wrap(importlib.import_module(module), name, wrapper)
+        except (ImportError, AttributeError):
+            complete = False
+    return complete
 
 
 # What the stream lane stands on.
@@ -146,6 +141,23 @@ def _check_watch() -> bool:
     )
 
 
+def _check_pause() -> bool:
+    """Watches that can be paused wait for a task, which tells them from those of Kopf's own observers."""
+    from kopf._cogs.clients import watching
+
+    return "create_task" in _original(watching.streaming_block).__code__.co_names
+
+
+def _check_scan() -> bool:
+    from kopf._cogs.clients import scanning
+    from kopf._core.reactor import observation
+
+    return (
+        "groups" in inspect.signature(_original(scanning.scan_resources)).parameters
+        and "scan_resources" in observation.resource_observer.__code__.co_names
+    )
+
+
 def _check_request() -> bool:
     from kopf._cogs.clients import api
 
@@ -189,11 +201,13 @@ def _check_registry() -> bool:
     registry = kopf.OperatorRegistry()
     kopf.on.event("pods", id="x", registry=registry)(lambda **_: None)
     resource = kopf.Resource(group="", version="v1", plural="pods", kind="Pod", namespaced=True, preferred=True)
-    return has_other_handlers(registry, resource, ours="y") and not has_other_handlers(registry, resource, ours="x")
+    return has_other_handlers(registry, resource, ours=()) and not has_other_handlers(registry, resource, ours=("x",))
 
 
 _NEEDS: dict[str, Callable[[], bool]] = {
     "kopf._cogs.clients.watching.continuous_watch": _check_watch,
+    "kopf._cogs.clients.watching.streaming_block": _check_pause,
+    "kopf._cogs.clients.scanning.scan_resources": _check_scan,
     "kopf._cogs.clients.watching.Bookmark.LISTED": lambda: _LISTED is not None,
     "kopf._cogs.clients.api.request": _check_request,
     "kopf._cogs.clients.errors.APIError": lambda: bool(API_ERRORS),
@@ -247,12 +261,12 @@ def selectors(settings: kopf.OperatorSettings, resource: kopf.Resource) -> dict[
     return {f"{kind}Selector": ",".join(found) for kind, found in collected.items() if found}
 
 
-def has_other_handlers(registry: kopf.OperatorRegistry, resource: kopf.Resource, *, ours: str) -> bool:
+def has_other_handlers(registry: kopf.OperatorRegistry, resource: kopf.Resource, *, ours: tuple[str, ...]) -> bool:
     """Whether Kopf itself has something to do with a resource's events.
 
     :param registry: of the operator.
     :param resource: as Kopf found it.
-    :param ours: what the ids of our own handlers begin with.
+    :param ours: what the ids of those handlers begin with that do not count: they want nothing of Kopf.
     """
     registries = (registry._watching, registry._changing, registry._spawning, registry._indexing)  # noqa: SLF001
     return any(

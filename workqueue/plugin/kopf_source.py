@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
@@ -45,8 +45,10 @@ class KopfSource:
         self._namespace = namespace
         watching = settings.watching
         self._chance = chance if chance is not None else random.Random()  # noqa: S311 - spreads load, hides nothing
+        #: Seconds after which Kopf's users want a watch to end, if they do: the server's or the client's limit.
+        self._limit: float | None = min(filter(None, (watching.server_timeout, watching.client_timeout)), default=None)
         #: See :class:`workqueue.informer.Source`. Fixed by the settings, or another for each watch.
-        self.lifetime: float = watching.server_timeout or LIFETIME[0]
+        self.lifetime: float = self._limit or LIFETIME[0]
         self._selectors = internals.selectors(settings, resource)
 
     async def list(self, *, limit: int, continue_: str = "") -> bytes:
@@ -65,16 +67,16 @@ class KopfSource:
     @contextlib.asynccontextmanager
     async def watch(self, *, since: str | None) -> AsyncIterator["KopfStream"]:
         """See :class:`workqueue.informer.Source`."""
-        given = self._settings.watching.server_timeout
-        self.lifetime = given or self._chance.uniform(*LIFETIME)
-        params = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(int(self.lifetime))}
+        self.lifetime = self._limit or self._chance.uniform(*LIFETIME)
+        seconds = max(1, int(self.lifetime))
+        params = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
         params |= self._selectors
         if since is None:
             params |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         else:
             params["resourceVersion"] = since
         async with self._ask(params, total=self._settings.watching.client_timeout) as response:
-            yield KopfStream(response, source=self)
+            yield KopfStream(response, told=self._interrupted)
 
     @contextlib.asynccontextmanager
     async def _ask(self, params: dict[str, str], *, total: float | None) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -99,6 +101,9 @@ class KopfSource:
             raise _refused(error) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._interrupted(error) from None
+        except (ValueError, OverflowError) as error:
+            # An error answer that Kopf cannot read, with a date in Retry-After, say, or a page in no UTF-8.
+            raise Refused(f"an error answer that cannot be read: {one_line(error)}", code=0) from None
         try:
             yield response
         finally:
@@ -120,13 +125,13 @@ class KopfSource:
 class KopfStream:
     """An open watch. A :class:`workqueue.informer.Stream`."""
 
-    def __init__(self, response: aiohttp.ClientResponse, *, source: KopfSource) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, *, told: Callable[[BaseException], Interrupted]) -> None:
         """
         :param response: its head has come.
-        :param source: names what goes wrong.
+        :param told: says what went wrong.
         """
         self._response = response
-        self._source = source
+        self._told = told
         self._closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -135,8 +140,10 @@ class KopfStream:
             async for chunk in self._response.content.iter_any():
                 yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            if not self._closed:
-                raise self._source._interrupted(error) from None  # noqa: SLF001 - of the same file
+            # The time is over that ``settings.watching.client_timeout`` gives a watch: an end as the server's own.
+            over = isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError)
+            if not (self._closed or over):
+                raise self._told(error) from None
 
     def close(self) -> None:
         """See :class:`workqueue.informer.Stream`."""
@@ -148,16 +155,18 @@ def _refused(error: Any) -> Refused:
     """Kopf's error as the reflector knows it."""
     payload = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], dict) else {}
     told = payload.get("message") or (error.args[0] if error.args and isinstance(error.args[0], str) else "")
-    details = payload.get("details") or {}
+    details = payload.get("details")
+    details = details if isinstance(details, dict) else {}
+    causes = causes if isinstance(causes := details.get("causes"), list) else []
     after = error.headers.get("Retry-After") or details.get("retryAfterSeconds")
     try:
         seconds = float(after) if after is not None else None
-    except (TypeError, ValueError):  # a date, as HTTP allows and no API server sends
+    except (TypeError, ValueError):
         seconds = None
     return Refused(
         one_line(told) or f"the API server answers {error.status}",
         code=error.status,
         reason=payload.get("reason") or "",
-        causes=tuple(str(cause.get("reason")) for cause in details.get("causes") or () if isinstance(cause, dict)),
+        causes=tuple(str(cause.get("reason")) for cause in causes if isinstance(cause, dict)),
         retry_after=seconds,
     )

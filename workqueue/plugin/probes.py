@@ -65,7 +65,7 @@ def serve(
         return "the operator is stopping" if stopping() else None
 
     async def check_caches() -> str | None:
-        return "; ".join(source.lane.problem for source in informers if not source.has_synced) or None
+        return "; ".join(source.lane.problem for source in informers if not source.is_ready) or None
 
     server = StatusServer(
         *address,

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 from workqueue.base.errors import ConfigurationError, InvalidKey
 from workqueue.base.keys import ObjectKey
+from workqueue.base.origin import INITIAL, origin
+from workqueue.cache import Body, Entry
 from workqueue.cache.owners import controller_of
 from workqueue.informer import HandlerFunc
 
@@ -52,36 +54,54 @@ class Owners(Protocol):
         ...
 
 
-def owner_handler(owners: Owners, add: Callable[[ObjectKey], None], *, name: str) -> HandlerFunc:
-    """A handler that adds the key of the object that controls the one it is told of.
+class OwnerHandler:
+    """A handler that adds the key of the object that controls the one it is told of."""
 
-    :param owners: whose resource an owner must be of.
-    :param add: takes the key.
-    :param name: for the log.
-    """
+    def __init__(self, owners: Owners, add: Callable[[ObjectKey], None], *, name: str) -> None:
+        """
+        :param owners: whose resource an owner must be of.
+        :param add: takes the key.
+        :param name: for the log.
+        """
+        self._owners = owners
+        self._add = add
+        self.__qualname__ = self.__name__ = name
+        #: An event came before it was known what the owners are. Written by whoever delivers.
+        self._passed_over = False
 
-    def owns(
-        *, namespace: str, old: Mapping[str, Any] | None = None, new: Mapping[str, Any] | None = None, **_: object
+    def __call__(
+        self, *, namespace: str, old: Mapping[str, Any] | None = None, new: Mapping[str, Any] | None = None, **_: object
     ) -> None:
-        resource = owners.resource
+        """One change of one object: the owners of both its states."""
+        resource = self._owners.resource
         if resource is None:
-            # Nobody knows the owners' kind before the cluster serves it. There is no owner then either, and when there
-            # is, the first list of the owners tells of each of them: nothing is lost by passing this event over.
+            # The stream lane knows before there can be events; on the other one a thread of ours asks the API server,
+            # and Kopf may have been told already. Either way it is known once the owners' cache is synced.
+            self._passed_over = True
             return
-        found: dict[ObjectKey, None] = {}
-        for body in (old, new):
-            owner = controller_of(body) if body is not None else None
-            if owner is None or (owner.group, owner.kind) != (resource.group, resource.kind):
-                continue
-            if not resource.namespaced:
-                found[ObjectKey("", owner.name)] = None
-            elif namespace:  # no object of the cluster scope is owned by one that is in a namespace
-                found[ObjectKey(namespace, owner.name)] = None
-        for key in found:
-            add(key)
+        for key in dict.fromkeys(_owner(body, resource, namespace) for body in (old, new) if body is not None):
+            if key is not None:
+                self._add(key)
 
-    owns.__qualname__ = name
-    return owns
+    def catch_up(self, children: Iterable[Entry]) -> None:
+        """Add the owners of what there is now, if an event was passed over before.
+
+        :param children: all that are cached; the owners' cache is synced.
+        """
+        if self._passed_over:
+            self._passed_over = False
+            with origin(INITIAL):
+                for entry in children:
+                    self(namespace=entry.key.namespace, new=Body(entry))
+
+
+def _owner(body: Mapping[str, Any], resource: Resource, namespace: str) -> ObjectKey | None:
+    owner = controller_of(body)
+    if owner is None or (owner.group, owner.kind) != (resource.group, resource.kind):
+        return None
+    if not resource.namespaced:
+        return ObjectKey("", owner.name)
+    return ObjectKey(namespace, owner.name) if namespace else None  # what is in a namespace owns nothing outside of any
 
 
 def map_handler(function: MapFunc, add: Callable[[ObjectKey], None], *, name: str) -> HandlerFunc:

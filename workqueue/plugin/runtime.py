@@ -349,6 +349,7 @@ class Runtime:
             return
         if self._stopping.is_set():
             return
+        managed.catch_up()
         controller.initial_keys_queued()
         logger.info(
             "controller %s: caches synced, %d keys queued, starting %d workers",

@@ -120,6 +120,11 @@ class ResourceInformer:
         return self.informer.has_synced
 
     @property
+    def is_ready(self) -> bool:
+        """True while it is synced, and handlers have been told of everything that existed at the start."""
+        return self.has_synced and self.informer.progress.handlers_told
+
+    @property
     def resource(self) -> kopf.Resource | None:
         """What the cluster serves under the name; None until Kopf has found it."""
         return self.stream_lane.resource if self.lane is self.stream_lane else self.handlers_lane.resource

@@ -10,14 +10,15 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import kopf
 import orjson
 
 from workqueue.base.clock import Clock
 from workqueue.base.keys import ObjectKey
-from workqueue.informer import LISTED, Backoff, Heard, Informer, Reflector
+from workqueue.informer import LISTED, Backoff, Heard, Informer, Reflector, ReflectorStatistics
 from workqueue.informer.lane import Difference, LaneStatistics
 from workqueue.plugin import internals
 from workqueue.plugin.kopf_source import KopfSource
@@ -30,6 +31,20 @@ from workqueue.plugin.scope import Scope
 logger = logging.getLogger("workqueue.plugin")
 
 Events = AsyncGenerator[Any, None]
+
+
+@dataclass(slots=True)
+class _Counts:
+    lists: int = 0
+    watches: int = 0
+    interruptions: int = 0
+    ignored: int = 0
+
+    def add(self, part: ReflectorStatistics) -> None:
+        self.lists += part.lists
+        self.watches += part.watches
+        self.interruptions += part.interruptions
+        self.ignored += part.ignored
 
 
 class StreamLane:
@@ -52,6 +67,8 @@ class StreamLane:
         self._expected: frozenset[str | None] = frozenset()
         #: Those that were begun.
         self._parts: dict[str | None, Reflector] = {}
+        #: What those had counted that are there no more, added up in one: a count never goes back.
+        self._over = _Counts()
         self._why = f"{spec}: Kopf has not looked for it yet"
         self._stopped = False
 
@@ -76,7 +93,11 @@ class StreamLane:
         """
         self._loop = asyncio.get_running_loop()
         self._selectors = selectors
-        self._parts[namespace] = reflector
+        if (before := self._parts.get(namespace)) is not reflector:
+            if before is not None:  # of another version of the resource: the same objects, said otherwise
+                self._over.add(before.statistics())
+                reflector.want_list("another version is served")
+            self._parts[namespace] = reflector
         self.update()
 
     def expect(self, namespaces: Collection[str | None], *, why: str = "") -> None:
@@ -88,7 +109,7 @@ class StreamLane:
         if why:
             self._why = why
         for namespace in self._parts.keys() - self._expected:
-            self._parts.pop(namespace)
+            self._over.add(self._parts.pop(namespace).statistics())
             if self.informer.replace([], namespace=namespace):
                 logger.info(
                     "informer %s: no longer served%s", self.informer.name, f" in {namespace}" if namespace else ""
@@ -126,10 +147,10 @@ class StreamLane:
         return LaneStatistics(
             lane="stream",
             problem="" if self.informer.has_synced else self.problem,
-            lists=sum(part.lists for part in parts),
-            watches=sum(part.watches for part in parts),
-            interruptions=sum(part.interruptions for part in parts),
-            ignored=sum(part.ignored for part in parts),
+            lists=self._over.lists + sum(part.lists for part in parts),
+            watches=self._over.watches + sum(part.watches for part in parts),
+            interruptions=self._over.interruptions + sum(part.interruptions for part in parts),
+            ignored=self._over.ignored + sum(part.ignored for part in parts),
             silence=max(heard) if len(heard) == len(parts) and heard else None,
         )
 
@@ -146,10 +167,11 @@ class StreamLane:
 
     def mend(self, found: Mapping[ObjectKey, Difference]) -> None:
         """A watch that missed something may miss more: list anew. From any thread."""
-        if self._loop is not None:
+        loop, parts = self._loop, dict(self._parts)
+        if loop is not None:
             touched = {key.namespace for key in found} | {None}
-            for part in [part for namespace, part in self._parts.items() if namespace in touched]:
-                self._loop.call_soon_threadsafe(part.want_list, "the consistency check found differences")
+            for part in [part for namespace, part in parts.items() if namespace in touched]:
+                loop.call_soon_threadsafe(part.want_list, "the consistency check found differences")
 
 
 #: What a reflector says of itself after it was told to stop.
@@ -229,7 +251,10 @@ class Streams:
             reflector = self._reflectors[resource, namespace] = self._make(lanes, resource, namespace)
         for lane in lanes:
             lane.begin(namespace, reflector, selectors=internals.selectors(self._settings, resource))
-        return self._run(reflector, resource, paused)
+        # Of our own handlers only those of these informers want nothing of Kopf: another may be on the other lane.
+        ours = tuple(f"{PREFIX}{lane.informer.name}/" for lane in lanes)
+        others = internals.has_other_handlers(self._registry, resource, ours=ours)
+        return self._run(reflector, resource, paused, tap="all" if others else "nothing")
 
     def _make(self, lanes: Sequence[StreamLane], resource: kopf.Resource, namespace: str | None) -> Reflector:
         def changed() -> None:
@@ -247,12 +272,18 @@ class Streams:
             **({"page": self._settings.watching.chunk_size} if self._settings.watching.chunk_size else {}),
         )
 
-    async def _run(self, reflector: Reflector, resource: kopf.Resource, paused: "asyncio.Future[Any]") -> Events:
+    async def _run(
+        self,
+        reflector: Reflector,
+        resource: kopf.Resource,
+        paused: "asyncio.Future[Any]",
+        *,
+        tap: Literal["all", "nothing"],
+    ) -> Events:
         backoff = Backoff(clock=self._clock)
-        others = internals.has_other_handlers(self._registry, resource, ours=PREFIX)
         while not paused.done():
             try:
-                async with contextlib.aclosing(reflector.run(paused, tap="all" if others else "nothing")) as heard:
+                async with contextlib.aclosing(reflector.run(paused, tap=tap)) as heard:
                     async for each in heard:
                         if each == LISTED:
                             yield internals.listed_mark()

@@ -49,6 +49,18 @@ if "KOPF_TOO" in os.environ:
         heard.append((type, name, body["metadata"]["resourceVersion"]))
 
 
+if "OTHER_LANE" in os.environ:
+    other = manager.informer(os.environ.get("WITNESSED", "pods"), lane=os.environ["OTHER_LANE"])
+    other_witness = Witness().listen(other)
+
+
+if "CLIENT_TIMEOUT" in os.environ:
+
+    @kopf.on.startup()
+    def limit(settings: kopf.OperatorSettings, **_):
+        settings.watching.client_timeout = float(os.environ["CLIENT_TIMEOUT"])
+
+
 if "SELECTED" in os.environ:
 
     @kopf.on.startup()

@@ -29,5 +29,5 @@ def users_of(configmap):
 
 controller = deployments.controller(reconcile, workers=2)
 controller.owns(replicasets)
-controller.maps(configmaps, users_of)
+controller.maps(configmaps, by=users_of)
 deployments.on_add(lambda key, **_: controller.add(key))

@@ -1,0 +1,65 @@
+"""Objects and lists taken apart as bytes: as a decoder does it, and where it cannot go any deeper."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workqueue.base.errors import InvalidObject
+from workqueue.cache.scanning import elements, members
+from workqueue.cache.wire import parse_identity
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+DEEP = b'{"a":' * 5000 + b"1" + b"}" * 5000
+
+
+@given(st.dictionaries(st.text(), VALUES), st.sampled_from([None, 2]))
+def test_the_members_of_an_object_are_those_that_a_decoder_finds(body, indent):
+    raw = json.dumps(body, indent=indent).encode()
+    assert {name: json.loads(part) for name, part in members(raw).items()} == body
+
+
+@given(st.lists(VALUES), st.booleans(), st.sampled_from([None, 2]))
+def test_the_elements_of_a_list_are_those_that_a_decoder_finds(items, ascii_only, indent):
+    raw = json.dumps(items, ensure_ascii=ascii_only, indent=indent).encode(errors="surrogatepass")
+    assert [json.loads(part) for part in elements(raw)] == items
+
+
+def test_depth_does_not_matter():
+    raw = b'{"metadata":{"name":"x"},"spec":' + DEEP + b',"list":[' + DEEP + b",2]}"
+    found = members(raw)
+    assert found["metadata"] == b'{"name":"x"}'
+    assert found["spec"] == DEEP
+    assert elements(found["list"]) == [DEEP, b"2"]
+
+
+def test_what_looks_like_a_bracket_in_a_text_is_none():
+    assert members(rb'{"a":"}],{\"","b":[1,"]"]}') == {"a": rb'"}],{\""', "b": b'[1,"]"]'}
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"}", b"[]", b'{"a":1', b'{"a":1}}', b'{"a":{}]', b'{"a":1}{"b":2}', b"{1:2}"]
+)
+def test_what_is_no_object_is_told(raw):
+    with pytest.raises(InvalidObject):
+        members(raw)
+
+
+def test_the_identity_of_an_object_that_nobody_can_read():
+    managed = b'[{"fieldsV1":' + DEEP + b"}]"
+    raw = (
+        b'{"apiVersion":"v1","kind":"Foo","metadata":{"name":"x","namespace":"ns","uid":"u","resourceVersion":"7",'
+        b'"labels":{"a":"b"},"managedFields":' + managed + b'},"spec":' + DEEP + b"}"
+    )
+    identity = {"name": "x", "namespace": "ns", "uid": "u", "resourceVersion": "7"}
+    assert parse_identity(raw) == {"metadata": identity}
+    readable = b'{"metadata":{"name":"x"},"spec":1}'
+    assert parse_identity(readable) == {"metadata": {"name": "x"}, "spec": 1}
+    for damaged in (raw.replace(b'"name":"x"', b'"name":7'), raw.replace(b'"metadata"', b'"meta"')):
+        with pytest.raises(InvalidObject):
+            parse_identity(damaged)
