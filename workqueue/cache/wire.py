@@ -173,9 +173,10 @@ def _cut(raw: bytes, value: memoryview) -> bytes | None:
     at = raw.find(_MANAGED)
     start = at + len(_MANAGED) + 1
     end = start + value.nbytes
-    if at < 1 or raw[start - 1 : start] != b":" or raw[start:end] != value or raw.find(_MANAGED, start) >= 0:
+    # Compared as bytes: Python compares a view element by element. What is inside of the value goes with it.
+    if at < 1 or raw[start - 1 : start] != b":" or raw[start:end] != bytes(value) or raw.find(_MANAGED, end) >= 0:
         return None
-    if _ESCAPED_LETTER.search(raw) is not None:
+    if raw.find(b"\\") >= 0 and _ESCAPED_LETTER.search(raw) is not None:
         return None
     if raw[end : end + 1] == b",":
         return raw[:at] + raw[end + 1 :]

@@ -1,6 +1,5 @@
 """What handlers are told, and what is known of each of them."""
 
-import inspect
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import msgspec
 
 from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError, WorkqueueError, with_place
+from workqueue.base.functions import cannot_take, is_async
 from workqueue.base.keys import ObjectKey
 from workqueue.base.origin import INITIAL, LOW_PRIORITY, Origin
 from workqueue.cache import Body, Entry
@@ -21,7 +21,10 @@ SLOW_HANDLER = 0.05
 
 Kind = Literal["add", "update", "delete"]
 
-#: Called with keyword arguments only: key, namespace, name, uid, labels, old, new, final_state_known, initial.
+#: What a handler is called with, by keyword only.
+ARGUMENTS = ("key", "namespace", "name", "uid", "labels", "old", "new", "final_state_known", "initial")
+
+#: Called with :data:`ARGUMENTS`.
 HandlerFunc = Callable[..., object]
 
 
@@ -83,9 +86,10 @@ class Handler:
         name = getattr(function, "__name__", function)
         if not callable(function):
             raise ConfigurationError(f"handler {name!r} is no function")
-        if _is_async(function):
+        if is_async(function):
             raise ConfigurationError(f"handler {name!r} is async: handlers are called in line, plain functions")
-        _check_signature(function)
+        if why := cannot_take(function, **dict.fromkeys(ARGUMENTS)):
+            raise ConfigurationError(f"handler {name!r} must take its arguments by keyword and end in **_: {why}")
         self.function = function
         self.kind = kind
         self.name: str = getattr(function, "__qualname__", repr(function))
@@ -139,23 +143,3 @@ class Handler:
             errors=self._errors,
             slow=self._slow,
         )
-
-
-def _check_signature(function: HandlerFunc) -> None:
-    """A handler of the wrong shape would fail at each event; it is found when it is registered."""
-    arguments = dict.fromkeys(
-        ("key", "namespace", "name", "uid", "labels", "old", "new", "final_state_known", "initial")
-    )
-    try:
-        inspect.signature(function).bind(**arguments)
-    except TypeError as error:
-        name = getattr(function, "__name__", function)
-        raise ConfigurationError(
-            f"handler {name!r} must take its arguments by keyword and end in **_: {error}"
-        ) from None
-    except ValueError:
-        return  # a callable written in C tells nothing about its arguments
-
-
-def _is_async(function: object) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004

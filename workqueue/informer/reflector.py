@@ -48,6 +48,9 @@ BOOKMARK_PATIENCE = 15.0
 #: A watch that ends by itself in less than so many seconds, and without an event, did not work: client-go's "very short
 #: watch".
 SHORT = 1.0
+#: An API server sends each object of a streaming list by itself, and waking up for each costs more than reading it. So
+#: after less than so many bytes of a list it sleeps for so many seconds; nobody waits for a part of it.
+BITE, BREATH = 64 * 1024, 0.002
 #: Watched from if a list has no version, as some aggregated API servers': whatever there is, and what comes.
 NO_VERSION = "0"
 #: Seconds of an outage in which the storage may have been exchanged for another (an etcd that was restored), which has
@@ -91,6 +94,44 @@ class ReflectorStatistics:
 
 class _NoClosingBookmark(Exception):
     pass
+
+
+class _Patience:
+    """Ends something when it was not renewed for so long. Renewing is cheap: one timer looks how long ago it was."""
+
+    def __init__(self, seconds: float) -> None:
+        """:param seconds: without a renewal."""
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self.is_over = False
+
+    def begin(self, finish: Callable[[], None]) -> None:
+        """Count from now.
+
+        :param finish: called when it is over.
+        """
+        self.renew()
+        self._finish = finish
+        self._timer = self._loop.call_at(self._deadline, self._look)
+
+    def renew(self) -> None:
+        """Count from now again."""
+        self._deadline = self._loop.time() + self._seconds
+
+    def end(self) -> None:
+        """Count no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._look)
+        else:
+            self.is_over = True
+            self._finish()
 
 
 def _is_object(item: bytes) -> bool:
@@ -315,7 +356,7 @@ class Reflector:
         began = self._clock.now()
         lines = Lines()
         events = 0
-        patience = BOOKMARK_PATIENCE
+        patience = _Patience(BOOKMARK_PATIENCE)
         if lists:
             self._failed_streams += 1  # until it has not
         async with self._source.watch(since=self._since) as stream:
@@ -328,20 +369,9 @@ class Reflector:
                 self._watches += 1
                 if not lists:
                     self._liveness.settle()
-                chunks = aiter(stream)
-                loop = asyncio.get_running_loop()
-                deadline = loop.time() + patience
-                while True:
-                    try:
-                        if collections is None:
-                            chunk = await anext(chunks)
-                        else:
-                            async with asyncio.timeout_at(deadline):
-                                chunk = await anext(chunks)
-                    except StopAsyncIteration:
-                        break
-                    except TimeoutError:
-                        raise _NoClosingBookmark from None
+                if collections is not None:
+                    patience.begin(stream.close)
+                async for chunk in stream:
                     self._heard_at = self._clock.now()
                     failure: Exception | None = None
                     try:
@@ -358,6 +388,7 @@ class Reflector:
                                     version = bookmark.resource_version
                                     await self._replace(collections, version=version, took=took, how="as a stream")
                                     collections = None
+                                    patience.end()
                                     if tap == "all":
                                         tapped.append(LISTED)
                                 continue
@@ -372,7 +403,7 @@ class Reflector:
                             known = len(collections[0])
                             readable = [collection.change(kind, event.raw) for collection in collections]
                             if len(collections[0]) > known:
-                                deadline = loop.time() + patience
+                                patience.renew()
                             if tap == "all" and all(readable):
                                 tapped.append(Heard(None if kind == "ADDED" else kind, event.raw))
                     except (Refused, Malformed) as error:
@@ -384,7 +415,10 @@ class Reflector:
                         tapped.clear()
                     if failure is not None:
                         raise failure
+                    if collections is not None and len(chunk) < BITE:
+                        await asyncio.sleep(BREATH)
             finally:
+                patience.end()
                 stop.remove_done_callback(close)
                 self._stream = None
                 self._liveness.stop_settling()
@@ -393,6 +427,8 @@ class Reflector:
             raise Interrupted(self._wanted)
         if stop.done():
             return
+        if patience.is_over:
+            raise _NoClosingBookmark
         if lists and collections is not None:
             raise Interrupted("the streaming list ended before it was whole")
         if lasted < SHORT and not events:

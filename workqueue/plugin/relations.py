@@ -8,11 +8,11 @@ These are handlers of an informer as a user's are: a key is added under the orig
 to the object, so the initial list of children is of low priority, and a resync brings no news.
 """
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from workqueue.base.errors import ConfigurationError, InvalidKey
+from workqueue.base.functions import cannot_take, is_async
 from workqueue.base.keys import ObjectKey
 from workqueue.base.origin import INITIAL, origin
 from workqueue.cache import Body, Entry
@@ -149,21 +149,14 @@ def check_function(function: object, *, controller: str, source: str) -> None:
         raise ConfigurationError(
             f"controller {controller!r}: maps({source}, {name}): expected a function from an object to keys"
         )
-    if any(check(each) for check in _ASYNC for each in (function, type(function).__call__)):
+    if is_async(function):
         raise ConfigurationError(
             f"controller {controller!r}: maps({source}, {name}): it is async; it is called in line, as handlers are"
         )
-    try:
-        inspect.signature(function).bind(object())
-    except TypeError as error:
+    if why := cannot_take(function, object()):
         raise ConfigurationError(
-            f"controller {controller!r}: maps({source}, {name}): it must take one argument, the object: {error}"
-        ) from None
-    except ValueError:
-        return  # a callable written in C tells nothing about its arguments
-
-
-_ASYNC = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+            f"controller {controller!r}: maps({source}, {name}): it must take one argument, the object: {why}"
+        )
 
 
 def _several(found: object) -> Iterable[object]:
