@@ -31,7 +31,7 @@ run: $(INSTALLED) ## The main job in a cluster, Ctrl-C ends it: CLUSTER=embedded
 
 .PHONY: test
 test: $(INSTALLED) ## Everything that needs only PyPI
-	@$(BIN)/python -m pytest -m "not e2e and not deploy and not compat and not schedules and not lanes" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m "not e2e and not deploy and not compat and not schedules and not lanes" $(ARGS)
 
 .PHONY: schedules
 schedules: $(INSTALLED) ## The queues in every order of a few threads, one by one
@@ -39,7 +39,7 @@ schedules: $(INSTALLED) ## The queues in every order of a few threads, one by on
 
 .PHONY: lanes
 lanes: $(INSTALLED) ## Both ways in which events come, against the same tests
-	@$(BIN)/python -m pytest -m lanes $(ARGS)
+	@$(BIN)/python -m pytest -n 4 -m lanes $(ARGS)
 
 .PHONY: compat
 compat: $(INSTALLED) ## The queues against client-go and controller-runtime themselves (needs Go)

@@ -142,7 +142,7 @@ def test_what_was_deleted_while_history_was_forgotten_is_told_once_as_a_tombston
     make(server, "a", "b", "c", "d")
     with watch() as watched:
         watched.settles()
-        server.script(Fault(path=WATCH, status=503, times=None, query=is_watch))
+        server.script(Fault(path=WATCH, status=503, times=None))
         server.disconnect_watches()
         server.delete("pods", "a")
         server.patch("pods", "b", {"metadata": {"labels": {"x": "1"}}})
@@ -405,7 +405,7 @@ def test_a_list_replaces_the_cache_at_once(watch, server):
         reader = threading.Thread(target=read)
         reader.start()
         try:
-            server.script(Fault(path=WATCH, status=503, times=None, query=is_watch))
+            server.script(Fault(path=WATCH, status=503, times=None))
             server.disconnect_watches()
             for number in range(200):
                 server.delete("pods", f"p{number}")
@@ -424,7 +424,7 @@ def test_what_was_deleted_unseen_is_told_before_anything_newer(watch, server):
     with watch() as watched:
         watched.settles()
         watched.module.witness.calls.clear()
-        server.script(Fault(path=WATCH, status=503, times=None, query=is_watch))
+        server.script(Fault(path=WATCH, status=503, times=None))
         server.disconnect_watches()
         make(server, "c")
         server.delete("pods", "a")

@@ -424,7 +424,7 @@ def test_keys_that_were_yielded_before_an_error_count(controller, children):
 
 @pytest.mark.parametrize(
     "bad",
-    ["", "a/b/c", 5, 5.0, b"a", ("ns/a", "ns/b"), {"metadata": {}}, object(), [None], [["ns", "a"], ["b", 5]]],
+    ["", "a/b/c", 5, 5.0, b"a", ("ns/a", "ns/b"), {"metadata": {}}, object, [None], [["ns", "a"], ["b", 5]]],
     ids=repr,
 )
 def test_a_bad_key_is_one_line_and_no_traceback(controller, children, bad, caplog):
@@ -508,7 +508,7 @@ class FindsLater:
             r"maps\(replicasets.apps, <lambda>\): it must take one argument, the object: missing a required argument",
         ),
     ],
-    ids=str,
+    ids=["none", "a string", "async", "an async generator", "partial", "an async call", "no argument", "two arguments"],
 )
 def test_a_function_that_cannot_be_is_one_line(controller, owners, children, function, line):
     with pytest.raises(ConfigurationError, match=f"^controller 'rollout': {line}") as told:
