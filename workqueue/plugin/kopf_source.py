@@ -142,6 +142,8 @@ class KopfStream:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # The time is over that ``settings.watching.client_timeout`` gives a watch: an end as the server's own.
             over = isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError)
+            # aiohttp has one exception for all connections that were closed: it would hold on to all that is here.
+            error.__traceback__ = None
             if not (self._closed or over):
                 raise self._told(error) from None
 
