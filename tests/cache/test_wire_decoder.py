@@ -13,7 +13,8 @@ from workqueue.base.errors import InvalidObject
 from workqueue.cache import Indexer, field, label, namespace
 from workqueue.cache.entry import encode
 from workqueue.cache.indexes import index_values
-from workqueue.cache.wire import TooDeep, WireDecoder, parse_object
+from workqueue.cache.shared import LIMIT
+from workqueue.cache.wire import Part, TooDeep, WireDecoder, parse_object
 
 INDEXERS = {
     "kind": field("kind"),
@@ -70,6 +71,13 @@ def by_the_long_way(raw, indexers, head):
 def check(raw, indexers=INDEXERS, head=b""):
     decoder = WireDecoder(indexers)
     found = outcome(lambda: decoder.decode(raw, head=head))
+    beside = b'"\\u0061","managedFields":[]'
+    part = Part(beside + raw + beside, len(beside), len(beside) + len(raw))
+    in_place = outcome(lambda: decoder.decode(part, head=head))
+    if isinstance(in_place[0], type) or isinstance(found[0], type):
+        assert in_place == found
+    else:
+        assert (in_place[0].body, in_place[1]) == (found[0].body, found[1])
     expected = outcome(lambda: by_the_long_way(raw, indexers, head))
     if isinstance(expected[0], type) or isinstance(found[0], type):
         assert found == expected
@@ -368,6 +376,31 @@ def test_what_is_kept_holds_nothing_larger():
 def test_what_needs_no_change_is_kept_as_it_came():
     raw = b'{"metadata":{"name":"a"},  "spec":{}}'
     assert WireDecoder({}).decode(raw)[0].body is raw
+
+
+def test_of_a_part_nothing_is_kept_but_the_object():
+    raw = b'{"metadata":{"name":"a"},"spec":{}}'
+    entry, _ = WireDecoder({}).decode(Part(b"x" * 10_000 + raw, 10_000, 10_000 + len(raw)))
+    assert entry.body == raw
+    assert type(entry.body) is bytes
+
+
+def test_what_repeats_is_kept_once_and_what_does_not_is_forgotten():
+    decoder = WireDecoder({"app": label("app"), "node": field("spec.nodeName"), "namespace": namespace()})
+
+    def decode(name, app, node):
+        metadata = f'"name":"{name}","namespace":"tenant","labels":{{"app":"{app}","of":"{app}"}}'
+        return decoder.decode(body(metadata, f',"spec":{{"nodeName":"{node}"}}'))
+
+    (one, found), (other, found_too) = decode("a", "web", "node-1"), decode("b", "web", "node-1")
+    assert one.labels is other.labels
+    assert one.key.namespace is other.key.namespace
+    assert [found[name] is found_too[name] for name in ("app", "node", "namespace")] == [True, True, True]
+    for number in range(3 * LIMIT):
+        entry, found = decode("c", f"app-{number}", f"node-{number}")
+        assert entry.labels == {"app": f"app-{number}", "of": f"app-{number}"}
+        assert found == {"app": (f"app-{number}",), "node": (f"node-{number}",), "namespace": ("tenant",)}
+    assert max(len(decoder._shared_labels), len(decoder._shared_values)) <= LIMIT
 
 
 def test_labels_cannot_be_changed():

@@ -6,7 +6,7 @@ from workqueue.cache.indexes import IndexFunc, field, label, namespace
 from workqueue.cache.listers import NAMESPACE_INDEX, Lister
 from workqueue.cache.reader import IndexerStatistics, Reader
 from workqueue.cache.selectors import Everything, Nothing, Selector, parse_selector
-from workqueue.cache.wire import parse_identity, parse_object
+from workqueue.cache.wire import Part, Raw, parse_identity, parse_object
 
 __all__ = [
     "NAMESPACE_INDEX",
@@ -20,7 +20,9 @@ __all__ = [
     "Lister",
     "Nothing",
     "Object",
+    "Part",
     "Prepared",
+    "Raw",
     "Reader",
     "Selector",
     "Transform",

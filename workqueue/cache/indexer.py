@@ -10,13 +10,15 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from workqueue.base.errors import ConfigurationError, IndexConflict
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.entry import Entry, encode
 from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, index_values
 from workqueue.cache.reader import Reader
 from workqueue.cache.table import Table
-from workqueue.cache.wire import Values, WireDecoder, parse_object
+from workqueue.cache.wire import Part, Raw, Values, WireDecoder, parse_object
 
 logger = logging.getLogger("workqueue.cache")
 
@@ -24,10 +26,10 @@ logger = logging.getLogger("workqueue.cache")
 Transform = Callable[[dict[str, Any]], Mapping[str, Any]]
 
 #: An object: any mapping of JSON, or its JSON.
-Object = Mapping[str, Any] | bytes
+Object = Mapping[str, Any] | Raw
 
 
-class Prepared(NamedTuple):
+class Prepared(msgspec.Struct, frozen=True, eq=False, gc=False):
     """An object that is ready to be stored."""
 
     entry: Entry
@@ -72,16 +74,16 @@ class Indexer(Reader):
     def prepare(self, body: Object, *, head: bytes = b"") -> Prepared:
         """Make ready what :meth:`add` would store: transformed, not stored.
 
-        :param body: an object, or its JSON, which is not decoded unless it must be; kept then, so it should be no
-            part of something larger.
+        :param body: an object, or its JSON, which is not decoded unless it must be. Bytes are kept then, of a part of
+            something longer a copy.
         :param head: as of :meth:`workqueue.cache.wire.WireDecoder.decode`.
         :raises InvalidObject: if it has no name or is no JSON.
         """
         if self._transform is None:
-            if isinstance(body, bytes):
+            if isinstance(body, bytes | Part):
                 return Prepared(*self._decoder.decode(body, head=head))
             return Prepared(encode(body), {})
-        entry = encode(parse_object(body, head=head) if isinstance(body, bytes) else body)
+        entry = encode(parse_object(body, head=head) if isinstance(body, bytes | Part) else body)
         changed = encode(self._transform(entry.decode()))
         if changed.key != entry.key:
             raise ValueError(f"transform made {changed.key} of {entry.key}: a key must stay what it is")
@@ -89,7 +91,7 @@ class Indexer(Reader):
 
     def put(self, prepared: Prepared) -> Change:
         """Store what :meth:`prepare` made ready."""
-        entry, values = prepared
+        entry, values = prepared.entry, prepared.values
         while True:
             with self._table.lock:
                 if self._table.indexers.keys() <= values.keys():
@@ -126,13 +128,13 @@ class Indexer(Reader):
         while True:
             fresh = Table()
             fresh.add_indexers(self.indexers())
-            for key, (entry, values) in prepared.items():
-                if not fresh.indexers.keys() <= values.keys():
-                    missing = {name: index for name, index in fresh.indexers.items() if name not in values}
-                    prepared[key] = Prepared(entry, values | self._index(entry, missing))
+            for key, each in prepared.items():
+                if not fresh.indexers.keys() <= each.values.keys():
+                    missing = {name: index for name, index in fresh.indexers.items() if name not in each.values}
+                    prepared[key] = Prepared(each.entry, each.values | self._index(each.entry, missing))
             if namespace is None:  # outside the lock: a million objects take their time, and readers go on meanwhile
-                for entry, values in prepared.values():
-                    fresh.put(entry, values)
+                for each in prepared.values():
+                    fresh.put(each.entry, each.values)
             with self._table.lock:
                 if self._table.indexers.keys() != fresh.indexers.keys():
                     continue  # an index was added meanwhile
@@ -143,11 +145,11 @@ class Indexer(Reader):
                     before = {key: entry for key, entry in before.items() if key.namespace == namespace}
                     for key in before.keys() - prepared.keys():
                         self._table.remove(key)
-                    for entry, values in prepared.values():
-                        self._table.put(entry, values)
+                    for each in prepared.values():
+                        self._table.put(each.entry, each.values)
                 break
         gone = [Change(old, None) for key, old in before.items() if key not in prepared]
-        return gone + [Change(before.get(key), entry) for key, (entry, _) in prepared.items()]
+        return gone + [Change(before.get(key), each.entry) for key, each in prepared.items()]
 
     def resync(self) -> builtins.list[Entry]:
         """What a resync delivers again: everything stored at this instant. Nothing changes."""

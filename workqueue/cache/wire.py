@@ -10,8 +10,7 @@ gives its objects goes the long way, through :func:`workqueue.cache.entry.encode
 import re
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -21,16 +20,35 @@ from workqueue.base.keys import ObjectKey
 from workqueue.cache.entry import Entry, encode
 from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, text_values
 from workqueue.cache.scanning import members
+from workqueue.cache.shared import NO_LABELS, SharedLabels, SharedValues
 
 #: The values of one object in each index; None where the index function raised.
 Values = dict[str, tuple[str, ...] | None]
 
-_MANAGED = b'"managedFields"'
-#: No API server writes letters so.
-_ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
-_NO_LABELS: Mapping[str, str] = MappingProxyType({})
+_MANAGED = b'"managedFields":'
+_COMMA = ord(",")
 
 _Getter = Callable[[Any], Any]
+
+
+class Part(NamedTuple):
+    """An object's JSON where it is a part of something longer: whoever stores it copies once what is to be kept."""
+
+    data: bytes
+    start: int
+    end: int
+
+    @classmethod
+    def whole(cls, data: bytes) -> "Part":
+        """All of it."""
+        return cls(data, 0, len(data))
+
+    def __bytes__(self) -> bytes:
+        return self.data[self.start : self.end]
+
+
+#: An object's JSON.
+Raw = bytes | Part
 
 
 class TooDeep(InvalidObject):
@@ -56,62 +74,93 @@ class WireDecoder:
         self._labels = list(labels.items())
         tree, attributes = _tree(paths)
         self._fields: list[tuple[str, _Getter]] = [(name, attrgetter(path)) for name, path in attributes.items()]
+        self._shared_labels = SharedLabels()
+        self._shared_values = SharedValues()
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_struct({**tree, "metadata": _Metadata}))
 
-    def decode(self, raw: bytes, *, head: bytes = b"") -> tuple[Entry, Values]:
+    def decode(self, raw: Raw, *, head: bytes = b"") -> tuple[Entry, Values]:
         """Make an entry of an object's JSON.
 
-        :param raw: the object; kept, or a copy without its managed fields is.
+        :param raw: the object; bytes are kept, unless there is something to leave out.
         :param head: what its list says of all its objects, such as ``b'"kind":"Pod","apiVersion":"v1",'``; put in
             front of an object that does not say so itself.
         :return: the entry, and its values in :attr:`indexes`.
         :raises InvalidObject: if it has no name, or is no JSON.
         """
+        part = raw if isinstance(raw, Part) else Part.whole(raw)
+        data, start, end = part
+        view = memoryview(data)[start:end]
         try:
-            found = self._decoder.decode(raw)
+            found = self._decoder.decode(view)
             metadata = found.metadata
             name, space = metadata.name, metadata.namespace or ""
-            body = _cut(raw, managed) if (managed := memoryview(metadata.managedFields)).nbytes else raw
-            if not raw.isascii():
-                raw.decode()  # texts that are skipped are not looked at: whoever reads the object later would fail
+            labels = self._shared_labels[raw_labels] if (raw_labels := bytes(metadata.labels)) else NO_LABELS
+            managed = memoryview(metadata.managedFields)
+            at, to = self._find(part, name, managed) if managed.nbytes else (end, end)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            body = None
-        if body is None or not name or "/" in name or "/" in space or (head and body[:1] != b"{"):
+            return self._long_way(raw, head)
+        if at < 0 or not name or "/" in name or "/" in space or (head and data[start : start + 1] != b"{"):
             return self._long_way(raw, head)
         if head and getattr(found, _KIND) is None:
             if self._wants_head:
                 return self._long_way(raw, head)
-            body = b"{" + head + body[1:]
-        given = metadata.labels
+            body = b"".join((b"{", head, view[1 : at - start], view[to - start :]))
+        elif part is not raw and at == to:
+            body = data
+        else:
+            body = b"".join((view[: at - start], view[to - start :]))
+        if not (body.isascii() and data[at:to].isascii()) and not _is_text(bytes(part)):
+            return self._long_way(raw, head)
+        shared = self._shared_values
+        spaces = shared[space]
         values: Values = {}
         for index in self._namespaces:
-            values[index] = (space,)
+            values[index] = spaces
         for index, key in self._labels:
-            value = given.get(key) if given else None
-            values[index] = (value,) if value else ()
+            value = labels.get(key)
+            values[index] = shared[value] if value else ()
         for index, getter in self._fields:
             try:
                 value = getter(found)
             except AttributeError:  # something on the way to it is not there
                 value = None
             try:
-                values[index] = () if value is None else text_values(value)
+                values[index] = (shared[value] if value else ()) if type(value) is str else text_values(value)
             except OverflowError:  # a number beyond all bounds: whoever decodes the whole object refuses it
                 return self._long_way(raw, head)
         entry = Entry(
-            key=ObjectKey(space, name),
+            key=ObjectKey(spaces[0], name),
             uid=metadata.uid or "",
             resource_version=metadata.resourceVersion or "",
-            labels=MappingProxyType(given) if given else _NO_LABELS,
+            labels=labels,
             body=body,
         )
         return entry, values
 
-    def _long_way(self, raw: bytes, head: bytes) -> tuple[Entry, Values]:
+    def _find(self, part: Part, name: str, value: memoryview) -> tuple[int, int]:
+        """Where an object's managed fields begin and end, with a comma; below 0 if that is not sure.
+
+        Their name may be that of another field, too. It is the right one if the object would have them in its
+        metadata if all behind the name were cut off, and two braces closed.
+        """
+        data, start, end = part
+        at = data.find(_MANAGED, start, end)
+        begin = at + len(_MANAGED)
+        if at <= start or not data.startswith(value, begin):
+            return -1, -1
+        metadata = self._decoder.decode(data[start:begin] + b"0}}").metadata
+        if bytes(metadata.managedFields) != b"0" or metadata.name != name:
+            return -1, -1
+        to = begin + value.nbytes
+        if data[to] != _COMMA:  # the last field, as an API server has it
+            return (at - 1, to) if data[at - 1] == _COMMA else (-1, -1)
+        return (at, to + 1) if data.find(_MANAGED, to, end) < 0 else (-1, -1)
+
+    def _long_way(self, raw: Raw, head: bytes) -> tuple[Entry, Values]:
         return encode(parse_object(raw, head=head)), {}
 
 
-def parse_object(raw: bytes, *, head: bytes = b"") -> dict[str, Any]:
+def parse_object(raw: Raw, *, head: bytes = b"") -> dict[str, Any]:
     """An object's JSON as dictionaries.
 
     :param raw: the object.
@@ -119,7 +168,7 @@ def parse_object(raw: bytes, *, head: bytes = b"") -> dict[str, Any]:
     :raises InvalidObject: if it is no JSON, or no object.
     """
     try:
-        body = orjson.loads(raw)
+        body = orjson.loads(bytes(raw))
     except ValueError as error:
         if "depth limit" in str(error):
             raise TooDeep("an object that is nested too deep to be read") from None
@@ -129,7 +178,7 @@ def parse_object(raw: bytes, *, head: bytes = b"") -> dict[str, Any]:
     return {**orjson.loads(b"{" + head[:-1] + b"}"), **body} if head else body
 
 
-def parse_identity(raw: bytes) -> dict[str, Any]:
+def parse_identity(raw: Raw) -> dict[str, Any]:
     """As much of an object as tells which one it is, in which state; of one that is nested too deep as well.
 
     :param raw: the object.
@@ -139,7 +188,7 @@ def parse_identity(raw: bytes) -> dict[str, Any]:
     try:
         return parse_object(raw)
     except TooDeep:
-        metadata = members(members(raw).get("metadata", b""))
+        metadata = members(members(bytes(raw)).get("metadata", b""))
         known = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion") if name in metadata}
         try:
             return {"metadata": {name: _text.decode(value) for name, value in known.items()}}
@@ -155,7 +204,7 @@ class _Metadata(msgspec.Struct, gc=False):
     namespace: str | None = None
     uid: str | None = None
     resourceVersion: str | None = None  # noqa: N815
-    labels: dict[str, str] | None = None
+    labels: msgspec.Raw = msgspec.Raw()
     managedFields: msgspec.Raw = msgspec.Raw()  # noqa: N815
 
 
@@ -165,24 +214,13 @@ _LABELS = ("metadata", "labels")
 _ODD = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
 
 
-def _cut(raw: bytes, value: memoryview) -> bytes | None:
-    """The object without its managed fields; None if they are not surely found.
-
-    If their name is there once, and no name can be written in escapes, it is the metadata's. Else it takes a real look.
-    """
-    at = raw.find(_MANAGED)
-    start = at + len(_MANAGED) + 1
-    end = start + value.nbytes
-    # Compared as bytes: Python compares a view element by element. What is inside of the value goes with it.
-    if at < 1 or raw[start - 1 : start] != b":" or raw[start:end] != bytes(value) or raw.find(_MANAGED, end) >= 0:
-        return None
-    if raw.find(b"\\") >= 0 and _ESCAPED_LETTER.search(raw) is not None:
-        return None
-    if raw[end : end + 1] == b",":
-        return raw[:at] + raw[end + 1 :]
-    if raw[at - 1 : at] == b",":
-        return raw[: at - 1] + raw[end:]
-    return None
+def _is_text(raw: bytes) -> bool:
+    """Texts that are skipped are not looked at: whoever reads the object later would fail."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _apart(paths: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache import Prepared, parse_identity, parse_object
+from workqueue.cache import Prepared, Raw, parse_identity, parse_object
 from workqueue.cache.wire import TooDeep
 from workqueue.informer.informer import Informer
 from workqueue.informer.wire import Malformed
@@ -32,7 +32,7 @@ class Collection:
         """For :meth:`Informer.replace`."""
         return self._prepared.values()
 
-    def add(self, raw: bytes, *, head: bytes = b"") -> bool:
+    def add(self, raw: Raw, *, head: bytes = b"") -> bool:
         """An object is in the list.
 
         :param raw: its JSON.
@@ -51,7 +51,7 @@ class Collection:
             self._prepared[key] = prepared
         return True
 
-    def change(self, kind: Literal["ADDED", "MODIFIED", "DELETED"], raw: bytes) -> bool:
+    def change(self, kind: Literal["ADDED", "MODIFIED", "DELETED"], raw: Raw) -> bool:
         """Something changed while the list was streamed.
 
         :param kind: of the event.
@@ -68,7 +68,7 @@ class Collection:
         return self.add(raw) or is_readable(raw)
 
 
-def is_readable(raw: bytes) -> bool:
+def is_readable(raw: Raw) -> bool:
     """Tell an object that cannot be stored from bytes that were damaged on the way.
 
     :param raw: an object's JSON, as it came.

@@ -28,6 +28,7 @@ from workqueue.cache import (
     Indexer,
     IndexerStatistics,
     Object,
+    Part,
     Prepared,
     Reader,
     parse_identity,
@@ -159,7 +160,7 @@ class Informer:
         try:
             return self._indexer.prepare(body, head=head)
         except Exception:
-            key = object_key(parse_object(body) if isinstance(body, bytes) else body)
+            key = object_key(parse_object(body) if isinstance(body, bytes | Part) else body)
             stored = self._indexer.entry(key)
             if stored is None:
                 raise
@@ -212,7 +213,7 @@ class Informer:
         try:
             return self._indexer.prepare(body).entry
         except Exception:
-            known = parse_identity(body) if isinstance(body, bytes) else body
+            known = parse_identity(body) if isinstance(body, bytes | Part) else body
             key, metadata = object_key(known), known["metadata"]
             uid, version = str(metadata.get("uid") or ""), str(metadata.get("resourceVersion") or "")
             return Entry(key=key, uid=uid, resource_version=version, labels={}, body=b"")

@@ -376,8 +376,6 @@ class Reflector:
                     failure: Exception | None = None
                     try:
                         for line in lines.feed(chunk):
-                            if not line or line.isspace():
-                                continue
                             event = parse_line(line)
                             if event.type == "BOOKMARK":
                                 bookmark = parse_bookmark(event.raw)
@@ -401,7 +399,7 @@ class Reflector:
                                 continue
                             kind = self._kind(event)
                             known = len(collections[0])
-                            readable = [collection.change(kind, event.raw) for collection in collections]
+                            readable = [collection.change(kind, event.object) for collection in collections]
                             if len(collections[0]) > known:
                                 patience.renew()
                             if tap == "all" and all(readable):
@@ -443,10 +441,10 @@ class Reflector:
         version = ""
         for informer in self._informers:
             try:
-                changed = informer.remove(event.raw) if kind == "DELETED" else informer.apply(event.raw)
+                changed = informer.remove(event.object) if kind == "DELETED" else informer.apply(event.object)
             except Exception as error:  # a user's transform: the event is lost to this informer, as in client-go
                 if isinstance(error, InvalidObject):
-                    readable = is_readable(event.raw)
+                    readable = is_readable(event.object)
                     if kind == "DELETED":
                         raise Malformed(f"a deletion that cannot be read: {error}") from None
                 self._ignored += 1

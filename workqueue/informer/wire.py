@@ -1,7 +1,7 @@
 """What an API server sends, as bytes: a watch is lines, a line is an event, a list is items.
 
-Nothing here decodes an object: an event's object is cut out of its line, a list's items out of its
-page, as bytes.
+Nothing here decodes an object: where an event's object is in its line is told, a list's items are
+cut out of its page.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from workqueue.base.errors import InvalidObject
+from workqueue.cache import Part
 from workqueue.cache.scanning import elements, members
 
 #: A line longer than this is no event: etcd takes no object over 1.5 MB, and aggregated servers hardly more.
@@ -17,6 +18,9 @@ MAXIMUM_LINE = 64 * 1024 * 1024
 
 #: Marks the bookmark that ends the initial events of a streaming list (KEP-3157).
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+
+_SPACE = ord(" ")
 
 
 class Malformed(Exception):
@@ -35,23 +39,27 @@ class Lines:
         self._parts: list[bytes] = []
         self._length = 0
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """The lines that are whole now, without their line ends.
+    def feed(self, data: bytes) -> Iterator[Part]:
+        """The lines that are whole now, without their line ends, and without those that are blank.
 
-        :raises Malformed: if a line does not end.
+        :raises Malformed: if a line does not end, once all before it are through.
         """
-        lines = data.split(b"\n")
-        rest = lines.pop()
-        if lines and self._parts:
-            self._parts.append(lines[0])
-            lines[0] = b"".join(self._parts)
-            self._parts, self._length = [], 0
-        if rest:
-            self._parts.append(rest)
-            self._length += len(rest)
+        start = 0
+        # bytes.split looks at each byte, find at many at a time.
+        while (end := data.find(b"\n", start)) >= 0:
+            line = Part(data, start, end)
+            start = end + 1
+            if self._parts:
+                self._parts.append(bytes(line))
+                line = Part.whole(b"".join(self._parts))
+                self._parts, self._length = [], 0
+            if line.start < line.end and not (line.data[line.start] <= _SPACE and bytes(line).isspace()):
+                yield line
+        if start < len(data):
+            self._parts.append(data[start:])
+            self._length += len(data) - start
             if self._length > MAXIMUM_LINE:
                 raise Malformed(f"a line of more than {MAXIMUM_LINE} bytes")
-        return lines
 
 
 class Event(NamedTuple):
@@ -59,7 +67,12 @@ class Event(NamedTuple):
 
     type: str
     #: The object's JSON.
-    raw: bytes
+    object: Part
+
+    @property
+    def raw(self) -> bytes:
+        """The same, by itself."""
+        return bytes(self.object)
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -75,22 +88,23 @@ _BEGINNINGS = tuple(
 )
 
 
-def parse_line(line: bytes) -> Event:
-    """Cut an event's object out of its line.
+def parse_line(line: Part) -> Event:
+    """Find an event's object in its line.
 
     :param line: without its end.
     :raises Malformed: if it is no event.
     """
+    data, start, end = line
     for kind, beginning in _BEGINNINGS:
         # The last character belongs to the event, all before it to the object; an object that is cut off is found out
         # when it is decoded.
-        if line.startswith(beginning) and line.endswith(b"}}"):
-            return Event(kind, line[len(beginning) : -1])
+        if data.startswith(beginning, start, end) and data.endswith(b"}}", start, end):
+            return Event(kind, Part(data, start + len(beginning), end - 1))
     try:
-        found = _line.decode(line)
+        found = _line.decode(memoryview(data)[start:end])
     except _UNREADABLE as error:
         raise Malformed(f"an event that is none: {error}") from None
-    return Event(found.type, bytes(found.object))
+    return Event(found.type, Part.whole(bytes(found.object)))
 
 
 class _BookmarkMetadata(msgspec.Struct, gc=False):
