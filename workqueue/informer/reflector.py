@@ -26,7 +26,9 @@ from workqueue.informer.backoff import Backoff
 from workqueue.informer.collection import Collection, is_readable
 from workqueue.informer.informer import SLICE, Informer
 from workqueue.informer.liveness import Liveness
-from workqueue.informer.source import Interrupted, Silent, Source, Stream
+from workqueue.informer.patience import Patience
+from workqueue.informer.position import NO_VERSION, NoClosingBookmark, Position
+from workqueue.informer.source import Interrupted, Source, Stream
 from workqueue.informer.wire import (
     Event,
     Lines,
@@ -51,8 +53,6 @@ SHORT = 1.0
 #: An API server sends each object of a streaming list by itself, and waking up for each costs more than reading it. So
 #: after less than so many bytes of a list it sleeps for so many seconds; nobody waits for a part of it.
 BITE, BREATH = 64 * 1024, 0.002
-#: Watched from if a list has no version, as some aggregated API servers': whatever there is, and what comes.
-NO_VERSION = "0"
 #: Seconds of an outage in which the storage may have been exchanged for another (an etcd that was restored), which has
 #: come as far as what was seen by now: no kube-apiserver starts in less. Nothing but a list tells, then.
 AWAY = 2.0
@@ -90,48 +90,6 @@ class ReflectorStatistics:
     ignored: int
     #: When the last byte came, by the clock; None before.
     heard_at: float | None
-
-
-class _NoClosingBookmark(Exception):
-    pass
-
-
-class _Patience:
-    """Ends something when it was not renewed for so long. Renewing is cheap: one timer looks how long ago it was."""
-
-    def __init__(self, seconds: float) -> None:
-        """:param seconds: without a renewal."""
-        self._seconds = seconds
-        self._loop = asyncio.get_running_loop()
-        self._deadline = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self.is_over = False
-
-    def begin(self, finish: Callable[[], None]) -> None:
-        """Count from now.
-
-        :param finish: called when it is over.
-        """
-        self.renew()
-        self._finish = finish
-        self._timer = self._loop.call_at(self._deadline, self._look)
-
-    def renew(self) -> None:
-        """Count from now again."""
-        self._deadline = self._loop.time() + self._seconds
-
-    def end(self) -> None:
-        """Count no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look(self) -> None:
-        if self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._look)
-        else:
-            self.is_over = True
-            self._finish()
 
 
 def _is_object(item: bytes) -> bool:
@@ -175,23 +133,7 @@ class Reflector:
         self._changed = changed
         self._page = page
 
-        #: The resourceVersion to watch on from; None if only a list helps.
-        self._since: str | None = None
-        #: Streaming lists that failed since the last list that worked; with two of them pages are tried.
-        self._failed_streams = 0
-        #: The server has no streaming lists.
-        self._pages_only = False
-        #: A page expired midway: the next list is one page.
-        self._whole = False
-        #: Ask whether the storage went back in time before watching on.
-        self._doubtful = False
-        #: It did, or may have: resourceVersions begin anew with the next list.
-        self._went_back = False
-        #: Nobody knows what happened to the storage meanwhile.
-        self._blind = False
-        #: Why somebody wants a list, if so.
-        self._wanted = ""
-
+        self._position = Position()
         #: It was listed once.
         self.listed = False
         #: The handlers were told of everything in that list.
@@ -230,7 +172,7 @@ class Reflector:
 
         :param why: in a few words.
         """
-        self._wanted, self._went_back = why, True
+        self._position.want_list(why)
         if self._stream is not None:
             self._stream.close()
 
@@ -244,7 +186,7 @@ class Reflector:
             it; "nothing" yields nothing.
         """
         if tap == "all":
-            self._since = None
+            self._position.since = None
         ended = "paused"
         try:
             if self.listed and not self.told:  # the run before was cancelled in the middle of that
@@ -256,7 +198,7 @@ class Reflector:
                     async with contextlib.aclosing(self._round(stop, tap=tap)) as heard:
                         async for each in heard:
                             yield each
-                except (Interrupted, Refused, Malformed, _NoClosingBookmark) as error:
+                except (Interrupted, Refused, Malformed, NoClosingBookmark) as error:
                     if not stop.done():
                         pause = self._failed(error)
                 if pause:
@@ -265,20 +207,21 @@ class Reflector:
             ended = f"{type(error).__name__} in the watch itself"
             raise
         finally:
-            self._doubtful = True  # whatever happens until it goes on, nobody sees
+            self._position.is_doubtful = True  # whatever happens until it goes on, nobody sees
             self._liveness.stale(ended)
 
     async def _round(self, stop: "asyncio.Future[object]", *, tap: str) -> AsyncGenerator[Heard | str, None]:
         """Ask once for whatever helps now; returns at the regular end of a watch."""
-        if self._wanted:
-            self._since = None
-        if self._since is None and (self._pages_only or self._failed_streams >= 2):
+        position = self._position
+        if position.wanted:
+            position.since = None
+        if position.wants_pages:
             async with contextlib.aclosing(self._list(stop, tap=tap)) as heard:
                 async for each in heard:
                     yield each
             if stop.done():
                 return
-        if self._since is not None and self._doubtful:
+        if position.since is not None and position.is_doubtful:
             await self._look_back()
         async with contextlib.aclosing(self._watch(stop, tap=tap)) as heard:
             async for each in heard:
@@ -293,10 +236,10 @@ class Reflector:
         continue_ = ""
         while True:
             try:
-                raw = await self._source.list(limit=0 if self._whole else self._page, continue_=continue_)
+                raw = await self._source.list(limit=0 if self._position.whole else self._page, continue_=continue_)
             except Refused as error:
                 if error.kind == "expired" and continue_:
-                    self._whole = True  # in one piece it cannot expire: client-go's tools/pager
+                    self._position.whole = True  # in one piece it cannot expire: client-go's tools/pager
                 raise
             self._heard_at = self._clock.now()
             if stop.done():  # whoever pauses wants neither the rest nor what there is so far
@@ -309,7 +252,6 @@ class Reflector:
             continue_ = page.continue_
             if not continue_:
                 break
-        self._whole = False
         await self._replace(collections, version=page.resource_version, took=self._clock.now() - began, how="in pages")
         for each in tapped:
             yield each
@@ -326,13 +268,11 @@ class Reflector:
                 collection.objects,
                 initial=initial,
                 namespace=self.namespace or None,
-                versions="begin anew" if self._went_back or self._doubtful else "go on",
+                versions=self._position.versions,
             )
             informer.progress.reached(version, namespace=self.namespace)
         objects = len(collections[0])
-        self._since, self._wanted = version or NO_VERSION, ""
-        self._went_back = self._doubtful = self._blind = False
-        self._failed_streams = 0
+        self._position.listed(version)
         self._lists += 1
         self.listed = True
         if initial:
@@ -350,19 +290,20 @@ class Reflector:
     # Watches.
 
     async def _watch(self, stop: "asyncio.Future[object]", *, tap: str) -> AsyncGenerator[Heard | str, None]:
-        lists = self._since is None
+        position = self._position
+        lists = position.since is None
         collections = [Collection(informer) for informer in self._informers] if lists else None
         tapped: list[Heard | str] = []
         began = self._clock.now()
         lines = Lines()
         events = 0
-        patience = _Patience(BOOKMARK_PATIENCE)
+        patience = Patience(BOOKMARK_PATIENCE)
         if lists:
-            self._failed_streams += 1  # until it has not
-        async with self._source.watch(since=self._since) as stream:
+            position.streams_list()
+        async with self._source.watch(since=position.since) as stream:
             self._stream = stream
-            if self._since == NO_VERSION:
-                self._since = None  # nothing tells what a next watch would have to go on from: list again
+            if position.since == NO_VERSION:
+                position.since = None  # nothing tells what a next watch would have to go on from: list again
             close = lambda _: stream.close()  # noqa: E731 - it must be the same object twice
             stop.add_done_callback(close)
             try:
@@ -392,7 +333,9 @@ class Reflector:
                                 continue
                             events += 1
                             if event.type == "ERROR":
-                                raise self._answered(parse_status(event.raw))
+                                refused = parse_status(event.raw)
+                                position.answered(refused)
+                                raise refused
                             if collections is None:
                                 if self._apply(event) and tap == "all":
                                     tapped.append(Heard(event.type, event.raw))
@@ -421,18 +364,18 @@ class Reflector:
                 self._stream = None
                 self._liveness.stop_settling()
         lasted = self._clock.now() - began
-        if self._wanted:
-            raise Interrupted(self._wanted)
+        if position.wanted:
+            raise Interrupted(position.wanted)
         if stop.done():
             return
         if patience.is_over:
-            raise _NoClosingBookmark
+            raise NoClosingBookmark(f"a streaming list without its end for {BOOKMARK_PATIENCE:g} s")
         if lists and collections is not None:
             raise Interrupted("the streaming list ended before it was whole")
         if lasted < SHORT and not events:
             raise Interrupted("the watch ended at once")
         # An end long before its time may be the server's own, and what it comes back with may be another storage.
-        self._doubtful = self._doubtful or lasted < self._source.lifetime - SHORT
+        position.is_doubtful = position.is_doubtful or lasted < self._source.lifetime - SHORT
 
     def _apply(self, event: Event) -> bool:
         """The informers take it in; False if it is nested too deep for anybody to read."""
@@ -462,7 +405,7 @@ class Reflector:
         raise Malformed(f"an event of type {event.type[:50]!r}")
 
     def _reached(self, version: str) -> None:
-        self._since = version or self._since
+        self._position.reached(version)
         for informer in self._informers:
             informer.progress.reached(version, namespace=self.namespace)
 
@@ -476,59 +419,31 @@ class Reflector:
 
         If it has, it may be another one all the same, unless it was away for a moment only.
         """
-        if self._blind or self._liveness.away > AWAY:
-            self._since, self._went_back = None, True
+        position = self._position
+        if position.is_blind or self._liveness.away > AWAY:
+            position.lost()
             return
         page = parse_page(await self._source.list(limit=1))
-        self._doubtful = False
-        now, seen = page.resource_version, self._since or ""
-        if now.isdecimal() and seen.isdecimal() and (len(now), now) < (len(seen), seen):
-            self._since, self._went_back = None, True
-            why = f"the storage of the API server went back in time, from {seen} to {now}"
+        position.is_doubtful = False
+        if position.is_ahead_of(page.resource_version):
+            why = f"the storage of the API server went back in time, from {position.since} to {page.resource_version}"
+            position.lost()
             logger.warning("informer %s: %s; listing anew", self._name, why)
             self._liveness.stale(why)
-
-    # Going wrong, and right again.
-
-    def _answered(self, error: Refused) -> Exception:
-        """An ERROR event ends a watch: what it means for going on."""
-        if error.kind != "busy":
-            self._since = None  # 410; or an object that cannot be read, say: only a list helps
-        return error
 
     def _failed(self, error: Exception) -> float:
         """Something went wrong: seconds to wait."""
         self._interruptions += 1
+        why, at_once, at_least = self._position.failed(error)
+        if at_once == "always":
+            return 0.0
         self._liveness.failures += 1
-        at_least = 0.0
         # A view that was good for a while is mended at once; what fails soon, or again, waits.
-        at_once = self._liveness.failures == 1 and self._liveness.is_steady
-        match error:
-            case _NoClosingBookmark():
-                self._pages_only = True
-                why = f"a streaming list without its end for {BOOKMARK_PATIENCE:g} s, listing in pages from now on"
-            case Malformed():
-                self._since = None
-                why, at_once = str(error), False
-            case Refused(kind="expired"):
-                self._went_back = self._went_back or error.is_too_large
-                self._since = None
-                why = str(error)
-            case Refused(kind="unsupported") if self._failed_streams and not self._pages_only:
-                self._pages_only = True
-                self._liveness.failures -= 1  # an answer to a question
-                return 0.0
-            case Refused():
-                self._doubtful = self._doubtful or error.code >= 500  # its storage may be away, and come back older
-                why, at_once = str(error), False
-                at_least = error.retry_after or 0.0
-            case _:
-                self._doubtful = True
-                self._blind = self._blind or isinstance(error, Silent)
-                why = str(error) or type(error).__name__
-                at_once = at_once and self.is_live
+        good = self._liveness.failures == 1 and self._liveness.is_steady
+        now = good and (at_once == "if steady" or (at_once == "if live" and self.is_live))
         self._liveness.stale(why)
-        pause = 0.0 if at_once else self._backoff.pause(at_least=at_least)
-        if not at_once:
-            self._liveness.warn(why, pause=pause)
+        if now:
+            return 0.0
+        pause = self._backoff.pause(at_least=at_least)
+        self._liveness.warn(why, pause=pause)
         return pause
