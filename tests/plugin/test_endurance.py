@@ -604,6 +604,7 @@ def test_looks_at_the_same_groups_are_made_in_turn_and_end_in_the_order_in_which
         assert [name for name, _ in ended if name != "other"] == ["first", "second"]
 
     keeper._observed[DEFINITIONS].scanned = lambda resources, *, groups: None  # what is found is of no interest here
+    keeper._observed[DEFINITIONS].behind = lambda resources, *, groups: frozenset()
     asyncio.run(run())
 
 
@@ -638,3 +639,50 @@ def test_a_look_that_is_cancelled_lets_the_next_one_be_made(keeper):
         assert await second == []
 
     asyncio.run(run())
+
+
+def test_a_look_that_comes_before_a_definition_is_served_is_made_again(keeper, clock, pauses):
+    discover(keeper, [], groups=None)
+    observe(keeper, Attempts(*listing(definition("things")), end=clock), resource=DEFINITIONS)
+    found = resources("things")
+    assert discover(keeper, [], [], found) is found
+    assert pauses.made == [0.1, 0.2]
+    assert discover(keeper, found) is found
+
+
+def test_a_look_that_comes_before_a_definition_is_served_no_more_is_made_again(keeper, clock, pauses):
+    discover(keeper, resources("things"), groups=None)
+    gone = {"type": "DELETED", "object": definition("things")}
+    observe(keeper, Attempts(*listing(definition("things")), gone, end=clock), resource=DEFINITIONS)
+    assert discover(keeper, resources("things"), []) == []
+    assert pauses.made == [0.1]
+
+
+def test_what_is_never_served_is_waited_for_once(keeper, clock, pauses):
+    discover(keeper, [], groups=None)
+    observe(keeper, Attempts(*listing(definition("things")), end=clock), resource=DEFINITIONS)
+    assert discover(keeper, *[[]] * 11) == []
+    assert sum(pauses.made) == pytest.approx(102.3)
+    assert discover(keeper, []) == []
+    found = resources("others")
+    observe(keeper, Attempts(*listing(definition("things"), definition("others")), end=clock), resource=DEFINITIONS)
+    assert discover(keeper, [], found) == found, "something else is behind now: it is waited for anew"
+    assert discover(keeper, found) == found
+
+
+@pytest.mark.parametrize(("established", "pauses_made"), [("True", [0.1]), ("False", []), ("Unknown", [])])
+def test_a_definition_whose_names_are_not_accepted_is_not_waited_for(keeper, clock, pauses, established, pauses_made):
+    conditions = [{"type": "NamesAccepted", "status": "True"}, {"type": "Established", "status": established}]
+    body = {**definition("things"), "status": {"conditions": conditions}}
+    discover(keeper, [], groups=None)
+    observe(keeper, Attempts(*listing(body), end=clock), resource=DEFINITIONS)
+    discover(keeper, *[[]] * len(pauses_made), resources("things") if pauses_made else [])
+    assert pauses.made == pauses_made
+
+
+def test_groups_of_which_nothing_was_ever_defined_are_not_waited_for(keeper, clock, pauses):
+    discover(keeper, [], groups=None)
+    observe(keeper, Attempts(*listing(definition("things")), end=clock), resource=DEFINITIONS)
+    aggregated = resources("nodes", group="metrics.k8s.io")
+    assert discover(keeper, aggregated, groups=["metrics.k8s.io"]) is aggregated
+    assert pauses.made == []

@@ -67,8 +67,19 @@ def encode(body: Mapping[str, Any]) -> Entry:
         raw = orjson.dumps(body, default=_plain)
     except TypeError as error:
         raise InvalidObject(f"{key} cannot be stored as JSON: {error}") from error
+    return describe(body, raw)
+
+
+def describe(body: Mapping[str, Any], raw: bytes) -> Entry:
+    """Make an entry of an object that is JSON already.
+
+    :param body: the object.
+    :param raw: the same, without its managed fields.
+    :raises InvalidObject: if it has no name.
+    """
+    metadata = body["metadata"]
     return Entry(
-        key=key,
+        key=object_key(body),
         uid=str(metadata.get("uid") or ""),
         resource_version=str(metadata.get("resourceVersion") or ""),
         labels=MappingProxyType(_labels(metadata.get("labels"))),

@@ -6,6 +6,7 @@ stands beside it in a list must not suffer. Slow, and only for those.
 """
 
 import re
+from collections.abc import Mapping
 
 import orjson
 
@@ -27,6 +28,11 @@ def members(raw: bytes) -> dict[str, bytes]:
             raise InvalidObject("an object that is no JSON: a member without a name")
         found[orjson.loads(name[0])] = part[name.end() :].lstrip()[1:].strip()
     return found
+
+
+def joined(members: Mapping[str, bytes]) -> bytes:
+    """The JSON object that has these members."""
+    return b"{" + b",".join(orjson.dumps(name) + b":" + value for name, value in members.items()) + b"}"
 
 
 def elements(raw: bytes) -> list[bytes]:

@@ -12,6 +12,9 @@ import msgspec
 
 #: As many are remembered; what does not repeat is forgotten again.
 LIMIT = 4096
+#: Bytes of a label set, and characters of a value, above which it is not remembered: whoever may write objects can make
+#: them as large as an object.
+LONGEST_LABELS, LONGEST_VALUE = 2048, 256
 
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
@@ -22,9 +25,11 @@ class SharedValues(dict[str, tuple[str, ...]]):
     """The tuple that holds a text alone, by the text: looked up, it is there."""
 
     def __missing__(self, value: str) -> tuple[str, ...]:
-        if len(self) >= LIMIT:
-            self.clear()
-        self[value] = made = (value,)
+        made = (value,)
+        if len(value) <= LONGEST_VALUE:
+            if len(self) >= LIMIT:
+                self.clear()
+            self[value] = made
         return made
 
 
@@ -34,7 +39,9 @@ class SharedLabels(dict[bytes, Mapping[str, str]]):
     def __missing__(self, raw: bytes) -> Mapping[str, str]:
         """:raises msgspec.MsgspecError: if it is no mapping of texts."""
         found = _labels.decode(raw)
-        if len(self) >= LIMIT:
-            self.clear()
-        self[raw] = made = MappingProxyType(found) if found else NO_LABELS
+        made = MappingProxyType(found) if found else NO_LABELS
+        if len(raw) <= LONGEST_LABELS:
+            if len(self) >= LIMIT:
+                self.clear()
+            self[raw] = made
         return made

@@ -16,16 +16,17 @@ import msgspec
 import orjson
 
 from workqueue.base.errors import InvalidObject
-from workqueue.base.keys import ObjectKey
-from workqueue.cache.entry import Entry, encode
+from workqueue.base.keys import ObjectKey, object_key
+from workqueue.cache.entry import Entry, describe, encode
 from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, text_values
-from workqueue.cache.scanning import members
+from workqueue.cache.scanning import joined, members
 from workqueue.cache.shared import NO_LABELS, SharedLabels, SharedValues
 
 #: The values of one object in each index; None where the index function raised.
 Values = dict[str, tuple[str, ...] | None]
 
 _MANAGED = b'"managedFields":'
+_STAND_IN = b"0"
 _COMMA = ord(",")
 
 _Getter = Callable[[Any], Any]
@@ -148,16 +149,24 @@ class WireDecoder:
         begin = at + len(_MANAGED)
         if at <= start or not data.startswith(value, begin):
             return -1, -1
-        metadata = self._decoder.decode(data[start:begin] + b"0}}").metadata
-        if bytes(metadata.managedFields) != b"0" or metadata.name != name:
+        metadata = _beginning.decode(data[start:begin] + _STAND_IN + b"}}").metadata
+        if bytes(metadata.managedFields) != _STAND_IN or value == _STAND_IN or metadata.name not in (None, name):
             return -1, -1
         to = begin + value.nbytes
-        if data[to] != _COMMA:  # the last field, as an API server has it
-            return (at - 1, to) if data[at - 1] == _COMMA else (-1, -1)
+        if data[to] != _COMMA:  # the last field, as an API server has it in what it knows itself
+            return (at - 1, to) if data[at - 1] == _COMMA and metadata.name else (-1, -1)
+        # The fields of a custom resource's metadata are sorted: name, uid and others follow.
         return (at, to + 1) if data.find(_MANAGED, to, end) < 0 else (-1, -1)
 
     def _long_way(self, raw: Raw, head: bytes) -> tuple[Entry, Values]:
-        return encode(parse_object(raw, head=head)), {}
+        body = parse_object(raw, head=head)
+        try:
+            return encode(body), {}
+        except InvalidObject:  # it is nested too deep to be written anew: leave out of its bytes what is not kept
+            object_key(body)
+            parts = members(b"{" + head[:-1] + b"}") | members(bytes(raw))
+            parts["metadata"] = joined({k: v for k, v in members(parts["metadata"]).items() if k != "managedFields"})
+            return describe(body, joined(parts)), {}
 
 
 def parse_object(raw: Raw, *, head: bytes = b"") -> dict[str, Any]:
@@ -207,6 +216,17 @@ class _Metadata(msgspec.Struct, gc=False):
     labels: msgspec.Raw = msgspec.Raw()
     managedFields: msgspec.Raw = msgspec.Raw()  # noqa: N815
 
+
+class _MetadataBeginning(msgspec.Struct, gc=False):
+    name: str | None = None
+    managedFields: msgspec.Raw = msgspec.Raw()  # noqa: N815
+
+
+class _Beginning(msgspec.Struct, gc=False):
+    metadata: _MetadataBeginning
+
+
+_beginning = msgspec.json.Decoder(_Beginning)
 
 _LABELS = ("metadata", "labels")
 

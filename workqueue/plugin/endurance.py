@@ -27,6 +27,11 @@ SHORT = 1.0
 #: A watch that held for so many seconds has recovered: pauses begin anew.
 GOOD = 60.0
 
+#: Seconds between looks at a group that is not served as it is defined; doubled each time.
+FIRST_LOOK = 0.1
+#: So often, for a hundred seconds in all; then it is as it is.
+LOOKS = 10
+
 T = TypeVar("T")
 
 Watch = AsyncGenerator[Any, None]
@@ -46,6 +51,8 @@ class Endurance:
         self._observed = {resource: Observed(resource) for resource in OBSERVED}
         #: Looks at the same groups come one after the other, by groups.
         self._looks: dict[frozenset[str] | None, asyncio.Lock] = {}
+        #: What was not served as it is defined at the end of the last look, by groups.
+        self._behind: dict[frozenset[str], frozenset[str]] = {}
 
     def leave_out(self, resource: str) -> None:
         """Never begin to watch a resource: the user has no right to, and trying would take for ever.
@@ -138,7 +145,8 @@ class Endurance:
 
         Kopf looks at a group again with each event of a definition in it, and what it found last is what counts. Two
         looks at a time could end in the wrong order, so that it goes by the older for ever: they are made in turn. And
-        one during which a listing of definitions ended may be older than that: it is made again.
+        one during which a listing of definitions ended may be older than that: it is made again. So is one that comes
+        before the API server serves a group as it is defined.
 
         :param attempt: makes one look.
         :param groups: that are looked at; None is all.
@@ -147,12 +155,20 @@ class Endurance:
         key = None if groups is None else frozenset(groups)
         definitions = self._observed[DEFINITIONS]
         async with self._looks.setdefault(key, asyncio.Lock()):
+            pauses = iter([FIRST_LOOK * 2**number for number in range(LOOKS)])
             while True:
                 before = definitions.listings
                 found = await self.persist(attempt, what="discovery")
-                if definitions.listings == before:
-                    definitions.scanned(found, groups=key)
-                    return found
+                if definitions.listings != before:
+                    continue
+                if key is not None:
+                    behind = definitions.behind(found, groups=key)
+                    if behind and behind != self._behind.get(key) and (pause := next(pauses, None)) is not None:
+                        await asyncio.sleep(pause)
+                        continue
+                    self._behind[key] = behind
+                definitions.scanned(found, groups=key)
+                return found
 
     async def persist(self, attempt: Callable[[], Awaitable[T]], *, what: str) -> T:
         """Try until it works: Kopf cannot go on without it.

@@ -101,6 +101,27 @@ class Observed:
         for resource in resources:
             self._scanned.setdefault(resource.group, {}).setdefault(resource.plural, set()).add(resource.version)
 
+    def behind(self, resources: Collection[Scanned], *, groups: Collection[str]) -> frozenset[str]:
+        """What one of Kopf's looks at some groups did not find though it is defined, or found though it is not.
+
+        An API server tells of a definition a moment before it serves what is defined, and serves that a moment longer
+        than there is the definition. Kopf looks in that moment, and not again.
+
+        :param resources: what was found.
+        :param groups: those that were looked at.
+        :return: each in a few words.
+        """
+        found: dict[tuple[str, str], set[str]] = {}
+        for resource in resources:
+            found.setdefault((resource.group, resource.plural), set()).add(resource.version)
+        defined = {(known.group, known.plural): set(known.served) for known in self._known.values()}
+        return frozenset(
+            f"{plural}.{group}: {', '.join(sorted(there)) or 'none'}"
+            for group, plural in found.keys() | defined.keys()
+            if group in groups and group in self._defined
+            if (there := defined.get((group, plural), set())) != found.get((group, plural), set())
+        )
+
     def begin(self, *, listing: Listing) -> None:
         """A watch begins; one that was in the middle of its listing is over, and tells of no deletions.
 
@@ -167,7 +188,7 @@ class Observed:
         known = _Known(metadata.get("uid"), metadata.get("resourceVersion"))
         if self._defines:
             spec = body["spec"]
-            known = known._replace(group=spec["group"], plural=_plural(spec), served=_served(spec))
+            known = known._replace(group=spec["group"], plural=_plural(spec), served=_served(body))
             self._defined.add(known.group)
         self._known[metadata["name"]] = known
         if self._listed is not None:
@@ -249,7 +270,14 @@ def _plural(spec: Mapping[str, Any]) -> str:
     return str(names.get("plural", "")) if isinstance(names, Mapping) else ""
 
 
-def _served(spec: Mapping[str, Any]) -> frozenset[str]:
+def _served(body: Mapping[str, Any]) -> frozenset[str]:
+    """The versions that are served; none of a definition whose names are not accepted (yet)."""
+    status = body.get("status")
+    conditions = status.get("conditions") if isinstance(status, Mapping) else None
+    for each in conditions or ():
+        if isinstance(each, Mapping) and each.get("type") == "Established" and each.get("status") != "True":
+            return frozenset()
+    spec = body["spec"]
     versions = [each for each in spec.get("versions") or () if isinstance(each, Mapping)]
     return frozenset(str(each.get("name")) for each in versions if each.get("served"))
 
