@@ -1,5 +1,35 @@
-"""What the other rooms' tests made for threads."""
+"""What the other rooms' tests made for threads; and every cache twice, once with bodies that are packed at once."""
+
+import pytest
 
 from tests.base.conftest import background, hectic
+from workqueue.cache import entry, indexer, packing
 
 __all__ = ["background", "hectic"]
+
+#: Modules whose tests are of caches that are too small to be packed by themselves.
+SMALL = {
+    "test_concurrent_reads", "test_hostile_functions", "test_index_lookup", "test_listers", "test_private_copies",
+    "test_store", "test_transform",
+}  # fmt: skip
+
+
+def pytest_generate_tests(metafunc):
+    if metafunc.module.__name__.rpartition(".")[2] in SMALL:
+        metafunc.fixturenames.append("packed")
+        metafunc.parametrize("packed", [False, True], ids=["as it comes", "packed"], indirect=True)
+
+
+@pytest.fixture
+def packed(request, monkeypatch):
+    """All is packed at once, however little, and whether it becomes smaller or not."""
+    if request.param:
+        monkeypatch.setitem(indexer.Indexer.__init__.__kwdefaults__, "compression", "zstd")
+        pack_at_once(monkeypatch)
+
+
+def pack_at_once(monkeypatch):
+    for module in (indexer, entry):
+        monkeypatch.setattr(module, "BATCH", 2)
+    for name, value in {"PAYS": 100.0, "WORTH": 0, "SAMPLES": 8, "WINDOW": 4}.items():
+        monkeypatch.setattr(packing, name, value)

@@ -1,9 +1,11 @@
 """Index functions: what is ready-made, and what a user's own may return."""
 
+import json
+
 import pytest
 
 from tests.cache.objects import names, pod
-from workqueue.cache import Indexer, field, label, namespace
+from workqueue.cache import Indexer, annotation, field, label, namespace, owner_uid
 from workqueue.cache.indexes import index_values
 
 
@@ -41,6 +43,37 @@ def test_a_label_may_have_dots_and_slashes_in_its_key():
 def test_a_label_without_a_key_is_refused():
     with pytest.raises(ValueError, match="expected the key of a label"):
         label("")
+
+
+def test_an_annotation_is_as_a_label_is():
+    body = pod()
+    body["metadata"]["annotations"] = {"example.com/tenant": "blue", "empty": ""}
+    assert values(annotation("example.com/tenant"), body) == ("blue",)
+    assert (
+        values(annotation("empty"), body) == values(annotation("other"), body) == values(annotation("x"), pod()) == ()
+    )
+    with pytest.raises(ValueError, match="expected the key of an annotation"):
+        annotation("")
+
+
+@pytest.mark.parametrize(
+    ("references", "expected"),
+    [
+        ([{"uid": "u1", "controller": True}, {"uid": "u2"}], ("u1", "u2")), ([{"uid": "u1"}, {"uid": "u1"}], ("u1",)),
+        ([], ()), (None, ()), ([{}], ()), ([{"uid": None}, {"uid": ""}, {"uid": 5}, None, "u1"], ()),
+        ({"uid": "u1"}, ()),
+    ],
+)  # fmt: skip
+def test_an_object_is_found_by_the_uids_of_its_owners(references, expected):
+    body = pod()
+    body["metadata"]["ownerReferences"] = references
+    assert values(owner_uid(), body) == expected
+    indexer = Indexer({"owner": owner_uid()})
+    indexer.add(body)
+    indexer.put(indexer.prepare(json.dumps(body).encode()))
+    assert [indexer.by_index("owner", uid) for uid in expected] == [[body]] * len(expected)
+    assert sorted(indexer.list_index_func_values("owner")) == sorted(expected)
+    indexer._check()
 
 
 @pytest.mark.parametrize("scope", ["default", ""])

@@ -7,8 +7,7 @@ import pytest
 
 from tests.cache.objects import names, pod
 from workqueue.base.errors import InvalidSelector, ObjectNotFound, WorkqueueError
-from workqueue.cache import NAMESPACE_INDEX, Everything, Indexer, Lister, Nothing, namespace, parse_selector
-from workqueue.cache.entry import Entry
+from workqueue.cache import NAMESPACE_INDEX, Everything, Indexer, Lister, Nothing, listers, namespace, parse_selector
 
 PODS = [
     pod("a1", "a", labels={"app": "web", "tier": "gold"}),
@@ -85,8 +84,10 @@ def test_a_selector_that_cannot_be_read_is_an_error(lister, scope):
 
 def test_only_selected_objects_are_decoded(lister, monkeypatch):
     decoded = []
-    decode = Entry.decode
-    monkeypatch.setattr(Entry, "decode", lambda entry: decoded.append(entry.key.name) or decode(entry))
+    decode_all = listers.decode_all
+    monkeypatch.setattr(
+        listers, "decode_all", lambda entries: decoded.extend(each.key.name for each in entries) or decode_all(entries)
+    )
     lister.list("tier")
     lister.list(Nothing())
     assert decoded == ["a1"]

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tests.cache.conftest import pack_at_once
 from tests.cache.objects import pod
 from workqueue.base.errors import IndexConflict, InvalidObject
 from workqueue.base.keys import object_key
@@ -50,9 +51,11 @@ def expected_errors(bodies, names):
 
 
 class CacheMachine(RuleBasedStateMachine):
-    @initialize(names=st.sets(st.sampled_from(sorted(INDEXES))))
-    def make(self, names):
-        self.indexer = Indexer({name: INDEXES[name][0] for name in names})
+    @initialize(names=st.sets(st.sampled_from(sorted(INDEXES))), compression=st.sampled_from(["none", "auto", "zstd"]))
+    def make(self, names, compression):
+        self.patched = pytest.MonkeyPatch()
+        pack_at_once(self.patched)
+        self.indexer = Indexer({name: INDEXES[name][0] for name in names}, compression=compression)
         self.names, self.model, self.errors = set(names), {}, 0
 
     @rule(body=pods, verb=st.sampled_from(["add", "update"]))
@@ -93,6 +96,9 @@ class CacheMachine(RuleBasedStateMachine):
             self.indexer.add_indexers(added)
             self.names |= names
             self.errors += expected_errors(self.model.values(), names)
+
+    def teardown(self):
+        self.patched.undo()
 
     @invariant()
     def holds_what_the_model_holds(self):

@@ -39,7 +39,7 @@ MALFORMED = [
 
 def raw(body):
     """As an informer gives it to handlers: bytes that are decoded by whoever touches it."""
-    return Body(Entry(key=ObjectKey("", "x"), uid="", resource_version="", labels={}, body=json.dumps(body).encode()))
+    return Body(Entry(key=ObjectKey("", "x"), uid="", resource_version="", labels={}, stored=json.dumps(body).encode()))
 
 
 def child(*references):
@@ -123,7 +123,7 @@ def test_a_malformed_reference_is_passed_over_and_the_others_are_not(given, malf
     ids=lambda each: repr(each[:20]),
 )
 def test_bytes_that_are_no_object_name_no_owner(garbage):
-    body = Body(Entry(key=ObjectKey("", "x"), uid="", resource_version="", labels={}, body=garbage))
+    body = Body(Entry(key=ObjectKey("", "x"), uid="", resource_version="", labels={}, stored=garbage))
     assert owner_references(body) == []
 
 

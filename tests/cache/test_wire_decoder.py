@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from workqueue.base.errors import InvalidObject
-from workqueue.cache import Indexer, field, label, namespace
+from workqueue.cache import Indexer, annotation, field, label, namespace, owner_uid
 from workqueue.cache.entry import encode
 from workqueue.cache.indexes import index_values
 from workqueue.cache.shared import LIMIT, LONGEST_LABELS, LONGEST_VALUE
@@ -37,6 +37,8 @@ INDEXERS = {
     "own": field("f_6b696e64"),
     "under managed": field("spec.managedFields"),
     "namespace": namespace(),
+    "owner": owner_uid(),
+    "note": annotation("x"),
     "users": lambda body: [str(body.get("top"))],
 }
 HEAD = b'"kind":"Pod","apiVersion":"v1",'
@@ -123,9 +125,11 @@ managed = st.just([{"manager": "kubectl", "fieldsV1": {"f:metadata": {"f:labels"
 labels = st.dictionaries(
     st.sampled_from(["app", "app.kubernetes.io/name", 'a"b\\c.é\n', "", "x"]), mostly(texts), max_size=3
 )
+owners = st.lists(mostly(st.fixed_dictionaries({}, optional={"uid": mostly(texts), "name": texts})), max_size=3)
 metadata_fields = {
     "name": mostly(texts), "namespace": mostly(texts), "uid": mostly(texts), "resourceVersion": mostly(texts),
-    "labels": mostly(labels), "managedFields": managed, "annotations": values, "generateName": values,
+    "labels": mostly(labels), "managedFields": managed, "annotations": mostly(labels), "generateName": values,
+    "ownerReferences": mostly(owners),
 }  # fmt: skip
 metadata = st.fixed_dictionaries({"name": metadata_fields["name"]}, optional={
     name: value for name, value in metadata_fields.items() if name != "name"

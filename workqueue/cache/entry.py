@@ -1,11 +1,11 @@
 """What the cache keeps of one object: a few fields to decide by, and the body as bytes.
 
-The body is JSON, decoded anew for whoever asks, so that no caller can change the cache through
-what it was given. ``metadata.managedFields`` is dropped: nobody reconciles by it, and it is often
-half of an object.
+The body is JSON, or that packed, decoded anew for whoever asks, so that no caller can change the
+cache through what it was given. ``metadata.managedFields`` is dropped: nobody reconciles by it, and
+it is often half of an object.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -14,10 +14,11 @@ import orjson
 
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
+from workqueue.cache.packing import BATCH, MAGIC, Dictionary
 
 
-class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """One object as it was at one resourceVersion.
+class Entry(msgspec.Struct, eq=False, gc=False):
+    """One object as it was at one resourceVersion. What it says never changes; its body may be packed once.
 
     The garbage collector need not look at it: nothing that it holds leads back to it.
     """
@@ -29,8 +30,28 @@ class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
     resource_version: str
     #: Cannot be changed.
     labels: Mapping[str, str]
-    #: The object as JSON.
-    body: bytes
+    #: The object as JSON, or a frame of :attr:`dictionary`, by which it is replaced at any time.
+    stored: bytes
+    #: Set before :attr:`stored` is a frame of it, and never again.
+    dictionary: Dictionary | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The object as JSON."""
+        stored = self.stored
+        if self.dictionary is None or not stored.startswith(MAGIC):
+            return stored
+        return self.dictionary.unpack(stored)
+
+    @property
+    def is_packed(self) -> bool:
+        """False if its body is kept as it came."""
+        return self.stored.startswith(MAGIC)
+
+    def pack(self, frame: bytes, dictionary: Dictionary) -> None:
+        """Keep the body as a frame from now on; only once."""
+        self.dictionary = dictionary
+        self.stored = frame
 
     def decode(self) -> dict[str, Any]:
         """The object, a private copy at each call."""
@@ -51,6 +72,27 @@ class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
         mine, theirs = self.resource_version, other.resource_version
         # By length first: versions have no leading zeros, and no text is too long to compare.
         return mine.isdecimal() and theirs.isdecimal() and (len(mine), mine) < (len(theirs), theirs)
+
+
+def decode_all(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Objects, a private copy of each.
+
+    Many are unpacked at once: zstd gives up Python's lock for each call, and has to wait for it after that.
+    """
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(entries), BATCH):
+        some = entries[start : start + BATCH]
+        stored = [each.stored for each in some]  # once: each may be packed at any time
+        packed: dict[int, tuple[Dictionary, list[int]]] = {}
+        for at, each in enumerate(some):
+            if (dictionary := each.dictionary) is not None and stored[at].startswith(MAGIC):
+                packed.setdefault(id(dictionary), (dictionary, []))[1].append(at)
+        bodies = [*stored]
+        for dictionary, places in packed.values():
+            for at, body in zip(places, dictionary.unpack_all([stored[at] for at in places]), strict=True):
+                bodies[at] = body
+        found += map(orjson.loads, bodies)
+    return found
 
 
 def encode(body: Mapping[str, Any]) -> Entry:
@@ -83,7 +125,7 @@ def describe(body: Mapping[str, Any], raw: bytes) -> Entry:
         uid=str(metadata.get("uid") or ""),
         resource_version=str(metadata.get("resourceVersion") or ""),
         labels=MappingProxyType(_labels(metadata.get("labels"))),
-        body=raw,
+        stored=raw,
     )
 
 

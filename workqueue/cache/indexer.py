@@ -15,7 +15,8 @@ import msgspec
 from workqueue.base.errors import ConfigurationError, IndexConflict
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.entry import Entry, encode
-from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, index_values
+from workqueue.cache.indexes import IndexFunc, ReadyMade, index_values
+from workqueue.cache.packing import BATCH, Compression, Packer
 from workqueue.cache.reader import Reader
 from workqueue.cache.table import Table
 from workqueue.cache.wire import Part, Raw, Values, WireDecoder, parse_object
@@ -47,13 +48,23 @@ class Change(NamedTuple):
 class Indexer(Reader):
     """The one writer of a cache."""
 
-    def __init__(self, indexers: Mapping[str, IndexFunc] | None = None, *, transform: Transform | None = None) -> None:
+    def __init__(
+        self,
+        indexers: Mapping[str, IndexFunc] | None = None,
+        *,
+        transform: Transform | None = None,
+        compression: Compression = "auto",
+    ) -> None:
         """
         :param indexers: the first indexes, by name.
         :param transform: changes each object before it is stored; gets a copy of its own. If it raises,
             nothing is stored by that call.
+        :param compression: see :class:`workqueue.cache.packing.Packer`.
         """
-        super().__init__(Table())
+        self._packer = Packer(compression)
+        super().__init__(Table(self._packer))
+        #: Stored objects that are to be packed with the next batch.
+        self._unpacked: list[Entry] = []
         self._transform = transform
         #: For the indexes that there are; replaced with them, under the table's lock.
         self._decoder = WireDecoder({})
@@ -95,9 +106,12 @@ class Indexer(Reader):
         while True:
             with self._table.lock:
                 if self._table.indexers.keys() <= values.keys():
-                    return Change(self._table.put(entry, values), entry)
+                    old = self._table.put(entry, values)
+                    break
                 missing = {name: index for name, index in self._table.indexers.items() if name not in values}
             values = values | self._index(entry, missing)  # outside the lock: the functions are the user's
+        self._pack_later(entry)
+        return Change(old, entry)
 
     def delete(self, body: Mapping[str, Any]) -> Change:
         """Remove what is stored under the object's key; nothing stored there is no error.
@@ -126,12 +140,14 @@ class Indexer(Reader):
         made = [body if isinstance(body, Prepared) else self.prepare(body) for body in bodies]
         prepared = {each.entry.key: each for each in made}
         while True:
-            fresh = Table()
+            fresh = Table(self._packer)
             fresh.add_indexers(self.indexers())
             for key, each in prepared.items():
                 if not fresh.indexers.keys() <= each.values.keys():
                     missing = {name: index for name, index in fresh.indexers.items() if name not in each.values}
                     prepared[key] = Prepared(each.entry, each.values | self._index(each.entry, missing))
+            stored = self._table.entries  # read without its lock: nobody but the writer, which is here, changes it
+            self.pack([each.entry for key, each in prepared.items() if stored.get(key) is not each.entry])
             if namespace is None:  # outside the lock: a million objects take their time, and readers go on meanwhile
                 for each in prepared.values():
                     fresh.put(each.entry, each.values)
@@ -150,6 +166,45 @@ class Indexer(Reader):
                 break
         gone = [Change(old, None) for key, old in before.items() if key not in prepared]
         return gone + [Change(before.get(key), each.entry) for key, each in prepared.items()]
+
+    def pack(self, entries: Iterable[Entry], *, beside: int = 0) -> int:
+        """Make bodies small of objects that are not stored yet; those of a list, while it comes.
+
+        :param entries: of :meth:`prepare`.
+        :param beside: bytes of bodies that came before them.
+        :return: bytes of their bodies before.
+        """
+        plain = [entry for entry in entries if not entry.is_packed]
+        before = live = self._table.body_bytes + beside
+        for entry in plain:
+            live += len(entry.stored)
+            self._packer.see(entry.stored, live=live)
+        for start in range(0, len(plain), BATCH):
+            dictionary = self._packer.dictionary
+            if dictionary is None:
+                break
+            some = plain[start : start + BATCH]
+            frames = self._packer.pack(dictionary, [entry.stored for entry in some])
+            for entry, frame in zip(some, frames, strict=True):
+                entry.pack(frame, dictionary)
+        return live - before
+
+    def _pack_later(self, entry: Entry) -> None:
+        """Pack a stored object with the next batch."""
+        self._packer.see(entry.stored, live=self._table.body_bytes)
+        dictionary = self._packer.dictionary
+        if dictionary is None or entry.is_packed:
+            return
+        self._unpacked.append(entry)
+        if len(self._unpacked) < BATCH:
+            return
+        entries, self._unpacked = self._unpacked, []
+        frames = self._packer.pack(dictionary, [each.stored for each in entries])
+        with self._table.lock:
+            for each, frame in zip(entries, frames, strict=True):
+                if self._table.entries.get(each.key) is each:
+                    self._table.body_bytes += len(frame) - len(each.stored)
+                each.pack(frame, dictionary)
 
     def resync(self) -> builtins.list[Entry]:
         """What a resync delivers again: everything stored at this instant. Nothing changes."""
@@ -194,7 +249,7 @@ class Indexer(Reader):
         found: Values = {}
         for name, function in indexers.items():
             # A function of the user's may change what it is given: it gets a body of its own.
-            body = shared if isinstance(function, FieldIndex | NamespaceIndex) else entry.decode()
+            body = shared if isinstance(function, ReadyMade) else entry.decode()
             try:
                 found[name] = index_values(function, body)
             except Exception:

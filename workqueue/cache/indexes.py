@@ -70,6 +70,35 @@ def label(name: str) -> FieldIndex:
     return FieldIndex(("metadata", "labels", name))
 
 
+def annotation(name: str) -> FieldIndex:
+    """Index by the value of an annotation, such as ``annotation("example.com/tenant")``.
+
+    :param name: the annotation's key.
+    :raises ConfigurationError: if it is empty.
+    """
+    if not name:
+        raise ConfigurationError("annotation(''): expected the key of an annotation")
+    return FieldIndex(("metadata", "annotations", name))
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerIndex:
+    """Indexes by owners; see :func:`owner_uid`."""
+
+    def __call__(self, body: Mapping[str, Any]) -> tuple[str, ...]:
+        """The values of one object."""
+        references = body["metadata"].get("ownerReferences")
+        if not isinstance(references, list):
+            return ()
+        uids = (each.get("uid") for each in references if isinstance(each, Mapping))
+        return tuple(dict.fromkeys(uid for uid in uids if isinstance(uid, str) and uid))
+
+
+def owner_uid() -> OwnerIndex:
+    """Index by the uids of an object's owners, the controller among them: what it made is found by its uid."""
+    return OwnerIndex()
+
+
 @dataclass(frozen=True, slots=True)
 class NamespaceIndex:
     """Indexes by namespace; see :func:`namespace`."""
@@ -82,6 +111,10 @@ class NamespaceIndex:
 def namespace() -> NamespaceIndex:
     """Index by namespace, "" for the cluster scope: ``MetaNamespaceIndexFunc``, client-go tools/cache/index.go."""
     return NamespaceIndex()
+
+
+#: Those of this module: they change nothing of what they are given, and most of them need no decoded object.
+ReadyMade = FieldIndex | NamespaceIndex | OwnerIndex
 
 
 def index_values(function: IndexFunc, body: Mapping[str, Any]) -> tuple[str, ...]:

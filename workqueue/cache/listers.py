@@ -9,6 +9,7 @@ from typing import Any
 
 from workqueue.base.errors import ObjectNotFound
 from workqueue.base.keys import ObjectKey
+from workqueue.cache.entry import decode_all
 from workqueue.cache.reader import Reader
 from workqueue.cache.selectors import Everything, Nothing, Selector, as_selector
 
@@ -43,7 +44,7 @@ class Lister:
             entries = [entry for entry in self._reader.entries() if entry.key.namespace == namespace]
         if chosen != Everything():
             entries = [entry for entry in entries if chosen.matches(entry.labels)]
-        return [entry.decode() for entry in entries]
+        return decode_all(entries)
 
     def get(self, namespace: str, name: str) -> dict[str, Any]:
         """One object.

@@ -14,8 +14,9 @@ from typing import Any
 
 from workqueue.base.errors import IndexNotFound
 from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache.entry import Entry
+from workqueue.cache.entry import Entry, decode_all
 from workqueue.cache.indexes import IndexFunc, index_values
+from workqueue.cache.packing import PackingStatistics
 from workqueue.cache.table import Table
 
 
@@ -25,12 +26,14 @@ class IndexerStatistics:
 
     #: Objects stored.
     objects: int
-    #: Bytes of their bodies.
+    #: Bytes of their bodies, as they are kept.
     body_bytes: int
     #: Values with at least one object, by index.
     index_values: Mapping[str, int]
     #: Calls of index functions that raised.
     index_errors: int
+    #: What was done to make the bodies small.
+    packing: PackingStatistics
 
 
 class Reader:
@@ -72,7 +75,7 @@ class Reader:
 
     def list(self) -> builtins.list[dict[str, Any]]:
         """All objects at this instant, in no order."""
-        return [entry.decode() for entry in self.entries()]
+        return decode_all(self.entries())
 
     def list_keys(self) -> builtins.list[ObjectKey]:
         """All keys at this instant, in no order."""
@@ -100,7 +103,7 @@ class Reader:
         with self._table.lock:
             found = {key for value in values for key in self._table.indices[name].get(value, ())}
             entries = [self._table.entries[key] for key in found]
-        return [entry.decode() for entry in entries]
+        return decode_all(entries)
 
     def index_keys(self, name: str, value: str) -> builtins.list[ObjectKey]:
         """The keys found under the value, sorted.
@@ -117,7 +120,7 @@ class Reader:
 
         :raises IndexNotFound: if there is no such index.
         """
-        return [entry.decode() for entry in self.entries_by_index(name, value)]
+        return decode_all(self.entries_by_index(name, value))
 
     def entries_by_index(self, name: str, value: str) -> builtins.list[Entry]:
         """As :meth:`by_index`, not decoded."""
@@ -144,6 +147,7 @@ class Reader:
                 body_bytes=table.body_bytes,
                 index_values={name: len(values) for name, values in table.indices.items()},
                 index_errors=table.index_errors,
+                packing=table.packer.statistics(),
             )
 
     def _indexer_locked(self, name: str) -> IndexFunc:
@@ -156,7 +160,7 @@ class Reader:
         """Assert every invariant, the indexes computed anew included; for tests."""
         table = self._table
         with table.lock:
-            assert table.body_bytes == sum(len(entry.body) for entry in table.entries.values()), "bytes miscounted"
+            assert table.body_bytes == sum(len(entry.stored) for entry in table.entries.values()), "bytes miscounted"
             assert all(key == entry.key for key, entry in table.entries.items()), "an entry under a wrong key"
             assert set(table.indexers) == set(table.indices) == set(table.values), "an index without its tables"
             for name, function in table.indexers.items():

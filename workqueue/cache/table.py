@@ -8,18 +8,21 @@ import threading
 from workqueue.base.keys import ObjectKey
 from workqueue.cache.entry import Entry
 from workqueue.cache.indexes import IndexFunc
+from workqueue.cache.packing import Packer
 from workqueue.cache.wire import Values
 
 
 class Table:
     """Objects by key and by index. Whoever calls a method holds the lock, or knows the table alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, packer: Packer) -> None:
+        """:param packer: has made the bodies small, or has not."""
+        self.packer = packer
         self.lock = threading.Lock()
         # All below are guarded by lock.
         #: The objects. An entry is never changed, only replaced.
         self.entries: dict[ObjectKey, Entry] = {}
-        #: The sum of len(body) over entries.
+        #: The sum of len(stored) over entries.
         self.body_bytes = 0
         self.indexers: dict[str, IndexFunc] = {}
         #: For each index, for each value, the keys found under it; no set is ever empty.
@@ -45,9 +48,9 @@ class Table:
         """Store an entry under its values in all indexes; returns what was there."""
         old = self.entries.get(entry.key)
         if old is not None:
-            self.body_bytes -= len(old.body)
+            self.body_bytes -= len(old.stored)
         self.entries[entry.key] = entry
-        self.body_bytes += len(entry.body)
+        self.body_bytes += len(entry.stored)
         self.index(entry.key, values)
         return old
 
@@ -55,7 +58,7 @@ class Table:
         """Remove what is stored under a key; returns it."""
         old = self.entries.pop(key, None)
         if old is not None:
-            self.body_bytes -= len(old.body)
+            self.body_bytes -= len(old.stored)
             for name in self.indexers:
                 self._unindex(name, key)
         return old

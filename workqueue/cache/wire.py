@@ -18,7 +18,7 @@ import orjson
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.entry import Entry, describe, encode
-from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, text_values
+from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, OwnerIndex, text_values
 from workqueue.cache.scanning import joined, members
 from workqueue.cache.shared import NO_LABELS, SharedLabels, SharedValues
 
@@ -63,21 +63,31 @@ class WireDecoder:
         """:param indexers: by name; those that are functions of the user's are left to the caller."""
         fields = {name: index.path for name, index in indexers.items() if isinstance(index, FieldIndex)}
         labels = {name: path[2] for name, path in fields.items() if len(path) == 3 and path[:2] == _LABELS}
-        others = {name: path for name, path in fields.items() if name not in labels and path[0] != "metadata"}
+        notes = {name: path[2] for name, path in fields.items() if len(path) == 3 and path[:2] == _ANNOTATIONS}
+        others = {name: path for name, path in fields.items() if path[0] != "metadata"}
         paths = _apart({name: path for name, path in others.items() if _ODD.search("".join(path)) is None})
         #: A field that an index wants may be said by the list's head.
         self._wants_head = any(path[0] in ("kind", "apiVersion") for path in paths.values())
         #: Names of the indexes whose values :meth:`decode` gives.
-        self.indexes = frozenset(
-            [*labels, *paths, *(name for name, index in indexers.items() if isinstance(index, NamespaceIndex))]
-        )
         self._namespaces = [name for name, index in indexers.items() if isinstance(index, NamespaceIndex)]
+        self._owners = [name for name, index in indexers.items() if isinstance(index, OwnerIndex)]
         self._labels = list(labels.items())
+        self._annotations = list(notes.items())
+        self.indexes = frozenset([*labels, *notes, *paths, *self._namespaces, *self._owners])
         tree, attributes = _tree(paths)
         self._fields: list[tuple[str, _Getter]] = [(name, attrgetter(path)) for name, path in attributes.items()]
         self._shared_labels = SharedLabels()
         self._shared_values = SharedValues()
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_struct({**tree, "metadata": _Metadata}))
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_struct({**tree, "metadata": self._metadata()}))
+
+    def _metadata(self) -> type[msgspec.Struct]:
+        """The metadata's type: no field is read that nobody asks for."""
+        more: list[tuple[str, Any, Any]] = []
+        if self._annotations:
+            more.append(("annotations", dict[str, str] | None, None))
+        if self._owners:
+            more.append(("ownerReferences", list[_Owner] | None, None))
+        return msgspec.defstruct("Metadata", more, bases=(_Metadata,), gc=False) if more else _Metadata
 
     def decode(self, raw: Raw, *, head: bytes = b"") -> tuple[Entry, Values]:
         """Make an entry of an object's JSON.
@@ -120,6 +130,12 @@ class WireDecoder:
         for index, key in self._labels:
             value = labels.get(key)
             values[index] = shared[value] if value else ()
+        for index, key in self._annotations:
+            value = metadata.annotations.get(key) if metadata.annotations else None
+            values[index] = shared[value] if value else ()
+        for index in self._owners:
+            uids = dict.fromkeys(each.uid for each in metadata.ownerReferences or () if each.uid)
+            values[index] = shared[next(iter(uids))] if len(uids) == 1 else tuple(uids)
         for index, getter in self._fields:
             try:
                 value = getter(found)
@@ -134,7 +150,7 @@ class WireDecoder:
             uid=metadata.uid or "",
             resource_version=metadata.resourceVersion or "",
             labels=labels,
-            body=body,
+            stored=body,
         )
         return entry, values
 
@@ -217,6 +233,10 @@ class _Metadata(msgspec.Struct, gc=False):
     managedFields: msgspec.Raw = msgspec.Raw()  # noqa: N815
 
 
+class _Owner(msgspec.Struct, gc=False):
+    uid: str | None = None
+
+
 class _MetadataBeginning(msgspec.Struct, gc=False):
     name: str | None = None
     managedFields: msgspec.Raw = msgspec.Raw()  # noqa: N815
@@ -228,7 +248,7 @@ class _Beginning(msgspec.Struct, gc=False):
 
 _beginning = msgspec.json.Decoder(_Beginning)
 
-_LABELS = ("metadata", "labels")
+_LABELS, _ANNOTATIONS = ("metadata", "labels"), ("metadata", "annotations")
 
 #: What msgspec takes in no field's name.
 _ODD = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')

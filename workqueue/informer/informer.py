@@ -166,6 +166,10 @@ class Informer:
                 raise
             return Prepared(stored, {})
 
+    def pack(self, entries: Iterable[Entry], *, beside: int) -> int:
+        """See :meth:`workqueue.cache.Indexer.pack`."""
+        return self._indexer.pack(entries, beside=beside)
+
     def apply(self, body: Object, *, initial: bool = False) -> Entry:
         """An object exists in this state.
 
@@ -204,7 +208,7 @@ class Informer:
                 self._stale_events += 1
             else:
                 self._indexer.remove(final.key)
-                self._push_locked(Notification("delete", final.key, final if final.body else stored, None))
+                self._push_locked(Notification("delete", final.key, final if final.stored else stored, None))
         self.progress.applied(final.key, gone=final.resource_version)
         return final
 
@@ -216,7 +220,7 @@ class Informer:
             known = parse_identity(body) if isinstance(body, bytes | Part) else body
             key, metadata = object_key(known), known["metadata"]
             uid, version = str(metadata.get("uid") or ""), str(metadata.get("resourceVersion") or "")
-            return Entry(key=key, uid=uid, resource_version=version, labels={}, body=b"")
+            return Entry(key=key, uid=uid, resource_version=version, labels={}, stored=b"")
 
     def remove_missing(self, missing: Entry) -> None:
         """An object was found to be gone: a tombstone with its last known state.

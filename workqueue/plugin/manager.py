@@ -9,7 +9,7 @@ from pykube import HTTPClient
 
 from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError
-from workqueue.cache import IndexFunc, Transform
+from workqueue.cache import Compression, IndexFunc, Transform
 from workqueue.control import ReconcileFunc
 from workqueue.informer.lane import LaneName
 from workqueue.plugin.controllers import ManagedController
@@ -73,6 +73,7 @@ class Manager:
         *resource: str,
         indexers: Mapping[str, IndexFunc] | None = None,
         transform: Transform | None = None,
+        compression: Compression = "auto",
         resync: float = 0.0,
         consistency_check: float = 0.0,
         cache_sync_timeout: float = 120.0,
@@ -85,6 +86,8 @@ class Manager:
             group, version and plural.
         :param indexers: secondary indexes by name; there is always one by "namespace".
         :param transform: changes each object before it is stored.
+        :param compression: "auto" makes bodies small in a cache of a megabyte and more, mostly a tenth of what they
+            are, for a few microseconds at each look; "zstd" in any, "none" in none.
         :param resync: seconds after which each cached object is delivered again as an update; 0 is never.
         :param consistency_check: seconds after which the cache is compared with a fresh list of metadata, again and
             again; what differs is reported, counted and mended. 0 is never, which is right for most.
@@ -100,6 +103,7 @@ class Manager:
             ResourceSpec.parse(*resource, **selector),
             indexers=indexers,
             transform=transform,
+            compression=compression,
             resync=resync,
             consistency_check=consistency_check,
             cache_sync_timeout=cache_sync_timeout,

@@ -24,7 +24,7 @@ import kopf
 from workqueue.base.clock import Clock, RealClock
 from workqueue.base.errors import ConfigurationError, WorkqueueError
 from workqueue.base.text import one_line
-from workqueue.cache import IndexFunc, Transform
+from workqueue.cache import Compression, IndexFunc, Transform
 from workqueue.control import ReconcileFunc
 from workqueue.informer.lane import LaneName
 from workqueue.plugin.controllers import ManagedController
@@ -106,6 +106,7 @@ class Runtime:
         *,
         indexers: Mapping[str, IndexFunc] | None,
         transform: Transform | None,
+        compression: Compression,
         resync: float,
         consistency_check: float,
         cache_sync_timeout: float,
@@ -131,6 +132,7 @@ class Runtime:
             runtime=self,
             indexers=indexers,
             transform=transform,
+            compression=compression,
             resync=resync,
             consistency_check=consistency_check,
             cache_sync_timeout=cache_sync_timeout,

@@ -12,7 +12,7 @@ import kopf
 
 from workqueue.base.clock import Clock
 from workqueue.base.keys import ObjectKey
-from workqueue.cache import NAMESPACE_INDEX, Indexer, IndexFunc, Lister, Reader, Transform, namespace
+from workqueue.cache import NAMESPACE_INDEX, Compression, Indexer, IndexFunc, Lister, Reader, Transform, namespace
 from workqueue.control import ReconcileFunc
 from workqueue.informer import HandlerFunc, Informer, InformerStatistics, Resyncer
 from workqueue.informer.lane import Difference, LaneName
@@ -45,6 +45,7 @@ class ResourceInformer:
         runtime: "Runtime",
         indexers: Mapping[str, IndexFunc] | None,
         transform: Transform | None,
+        compression: Compression,
         resync: float,
         consistency_check: float,
         cache_sync_timeout: float,
@@ -56,7 +57,8 @@ class ResourceInformer:
         self.cache_sync_timeout = cache_sync_timeout
         self._runtime = runtime
         self._resync = resync
-        indexer = Indexer({NAMESPACE_INDEX: namespace(), **(indexers or {})}, transform=transform)
+        every: dict[str, IndexFunc] = {NAMESPACE_INDEX: namespace(), **(indexers or {})}
+        indexer = Indexer(every, transform=transform, compression=compression)
         self.informer = Informer(name, indexer=indexer, clock=clock)
         self._indexer = indexer
         self._resyncer: Resyncer | None = Resyncer(self.informer, period=resync) if resync else None

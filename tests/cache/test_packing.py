@@ -1,0 +1,286 @@
+"""Bodies made small: what comes out is what went in, whatever happens to the dictionary meanwhile."""
+
+import functools
+import itertools
+import json
+import os
+import random
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.bench.intake import pods
+from tests.queues.conftest import PATIENCE
+from workqueue.base.errors import ConfigurationError
+from workqueue.cache import Indexer, packing
+from workqueue.cache.packing import BATCH, MAGIC, SAMPLES, WORTH, Dictionary, Packer, train
+
+RANDOM = settings(max_examples=100, deadline=None, derandomize="CI" in os.environ, print_blob=True)
+LIVE = WORTH
+
+
+def pod(number, version=0):
+    made = pods.stored(number, version)
+    made["metadata"].pop("managedFields", None)
+    return made
+
+
+def body(number, kind="pod"):
+    """Like the others of its kind, and unlike those of another."""
+    if kind == "pod":
+        return json.dumps(pod(number, number), separators=(",", ":")).encode()
+    words = vocabulary(kind)
+    chance = random.Random(f"{kind} {number}")
+    return json.dumps({"metadata": {"name": f"{kind}-{number}"}, "words": chance.sample(words, 40)}).encode()
+
+
+@functools.cache
+def vocabulary(kind):
+    chance = random.Random(kind)
+    return ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=20)) for _ in range(200)]
+
+
+def fill(packer, kind="pod", count=SAMPLES, start=0):
+    """So many bodies come and are packed if that can be; what is kept of them."""
+    kept = []
+    for first in range(start, start + count, BATCH):
+        bodies = [body(number, kind) for number in range(first, min(first + BATCH, start + count))]
+        for each in bodies:
+            packer.see(each, live=LIVE)
+        dictionary = packer.dictionary
+        frames = packer.pack(dictionary, bodies) if dictionary is not None else bodies
+        kept += [(each, frame, dictionary) for each, frame in zip(bodies, frames, strict=True)]
+    return kept
+
+
+def read(kept):
+    return [dictionary.unpack(frame) if frame.startswith(MAGIC) else frame for _, frame, dictionary in kept]
+
+
+# Dictionaries.
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return train([body(number) for number in range(SAMPLES)])
+
+
+def test_a_dictionary_makes_a_tenth_of_a_pod(trained):
+    bodies = [body(number) for number in range(1000, 1100)]
+    frames = trained.pack(bodies)
+    assert sum(map(len, frames)) < 0.12 * sum(map(len, bodies))
+    assert [trained.unpack(frame) for frame in frames] == bodies
+    assert trained.unpack_all(frames) == bodies
+    assert all(frame.startswith(MAGIC) for frame in frames)
+
+
+@RANDOM
+@given(bodies=st.lists(st.binary(min_size=1, max_size=2000), min_size=1, max_size=5))
+def test_any_bytes_come_back_as_they_were(trained, bodies):
+    for dictionary in (trained, Dictionary(None)):
+        frames = dictionary.pack(bodies)
+        assert [dictionary.unpack(frame) for frame in frames] == bodies
+        assert dictionary.unpack_all(frames) == bodies
+
+
+def test_a_frame_is_in_memory_of_its_own_size(trained):
+    for frame in trained.pack([body(number) for number in range(10)]):
+        assert type(frame) is bytes
+        assert sys.getsizeof(frame) == sys.getsizeof(b"") + len(frame)
+
+
+def test_too_little_to_train_on_makes_no_dictionary():
+    assert train([b"{}"]) is None
+    assert train([]) is None
+
+
+def test_threads_pack_and_unpack_at_the_same_time(trained, background, hectic):
+    def work(seed):
+        numbers = random.Random(seed).sample(range(500), 60)
+        bodies = [body(number) for number in numbers]
+        for _ in range(5):
+            frames = trained.pack(bodies)
+            assert [trained.unpack(frame) for frame in frames] == bodies
+            assert trained.unpack_all(frames) == bodies
+        return True
+
+    assert all(each.result(PATIENCE) for each in [background(lambda seed=seed: work(seed)) for seed in range(12)])
+    assert len(trained._packers) <= packing.IDLE
+    assert len(trained._unpackers) <= packing.IDLE
+
+
+# When.
+
+
+def test_the_first_bodies_are_trained_on_and_those_after_them_packed():
+    packer = Packer()
+    first = fill(packer, count=SAMPLES - BATCH)
+    assert all(frame is each for each, frame, _ in first)
+    later = fill(packer, count=3 * BATCH, start=SAMPLES)
+    assert all(frame.startswith(MAGIC) for _, frame, _ in later)
+    assert read(later) == [each for each, *_ in later]
+    statistics = packer.statistics()
+    assert (statistics.dictionaries, statistics.dictionary_age) == (1, 3 * BATCH)
+    assert statistics.dictionary_bytes > 10_000
+    assert statistics.plain_bytes == sum(len(each) for each, *_ in later)
+    assert statistics.kept_bytes == sum(len(frame) for _, frame, _ in later)
+
+
+def test_bodies_of_a_small_cache_stay_as_they_are():
+    packer = Packer()
+    for number in range(2 * SAMPLES):
+        packer.see(body(number), live=WORTH - 1)
+    assert packer.dictionary is None
+    assert packer.statistics().dictionaries == 0
+
+
+def test_none_packs_nothing_and_zstd_everything():
+    packer = Packer("none")
+    fill(packer, count=2 * SAMPLES)
+    assert packer.dictionary is None
+    packer = Packer("zstd")
+    assert all(frame.startswith(MAGIC) for _, frame, _ in fill(packer, count=BATCH))
+    statistics = packer.statistics()
+    assert (statistics.compression, statistics.dictionaries, statistics.dictionary_bytes) == ("zstd", 0, 0)
+
+
+@pytest.mark.parametrize("compression", ["gzip", "", None, True])
+def test_another_word_is_one_line(compression):
+    with pytest.raises(ConfigurationError, match="expected one of 'auto', 'none', 'zstd'"):
+        Indexer(compression=compression)
+
+
+def test_what_does_not_become_smaller_stays_as_it_is():
+    packer = Packer("zstd")
+    noise = b'{"data":"' + random.Random(1).randbytes(5000).hex().encode() + b'"}'
+    secret = b'{"metadata":' + random.Random(2).randbytes(3000) + b"}"
+    [hexadecimal, random_bytes] = packer.pack(packer.dictionary, [noise, secret])
+    assert hexadecimal.startswith(MAGIC), "half of it is known"
+    assert random_bytes is secret
+
+
+def test_large_bodies_are_trained_on_in_parts():
+    packer = Packer()
+    for number in range(5):
+        packer.see(body(number, "word") * 300, live=LIVE)
+    packer.see(b"x" * 10_000_000, live=LIVE)
+    assert packer.dictionary is None
+    for number in range(100):
+        packer.see(body(number, "word") * 300, live=LIVE)
+    assert packer.dictionary is not None
+    [frame] = packer.pack(packer.dictionary, [b"{" + b"x" * 10_000_000])
+    assert packer.dictionary.unpack(frame) == b"{" + b"x" * 10_000_000
+
+
+# Another dictionary.
+
+
+@pytest.fixture
+def short_windows(monkeypatch):
+    monkeypatch.setattr(packing, "WINDOW", 2 * BATCH)
+
+
+def test_when_objects_change_a_dictionary_is_trained_on_the_present_ones(short_windows):
+    packer = Packer()
+    old = fill(packer, "apple", SAMPLES + 8 * BATCH)
+    assert packer.statistics().dictionaries == 1
+    fresh = fill(packer, "orange", SAMPLES + 8 * BATCH)
+    statistics = packer.statistics()
+    assert statistics.dictionaries == 2
+    assert statistics.dictionary_age < SAMPLES + 8 * BATCH
+    assert len(fresh[-1][1]) < 0.8 * len(fresh[0][1])
+    assert read(old + fresh) == [each for each, *_ in old + fresh], "what was packed before can be read"
+
+
+def test_a_dictionary_that_is_no_better_is_not_taken_and_tried_more_rarely(short_windows, monkeypatch):
+    packer = Packer()
+    fill(packer, "apple", SAMPLES + 8 * BATCH)
+    useless = train([body(number, "banana") for number in range(SAMPLES)])
+    trainings = []
+    monkeypatch.setattr(packing, "train", lambda samples: trainings.append(first) or useless)
+    for first in range(0, 60 * SAMPLES, SAMPLES):
+        fill(packer, "orange", SAMPLES, first)
+    assert packer.statistics().dictionaries == 1
+    assert 3 <= len(trainings) <= 8
+    pauses = [later - earlier for earlier, later in itertools.pairwise(trainings)]
+    assert pauses == sorted(pauses)
+
+
+# In a cache.
+
+#: So many pods are more than a dictionary waits for.
+MANY = 1000
+
+
+def cache_of(count, **options):
+    indexer = Indexer(**options)
+    indexer.replace([pod(number, number) for number in range(count)])
+    return indexer
+
+
+def test_a_list_is_packed_and_so_are_its_first_objects():
+    indexer = cache_of(MANY)
+    assert all(entry.is_packed for entry in indexer.entries())
+    assert {each["metadata"]["name"]: each for each in indexer.list()} == {
+        each["metadata"]["name"]: each for each in (pod(number, number) for number in range(MANY))
+    }
+    statistics = indexer.statistics()
+    assert statistics.body_bytes == statistics.packing.kept_bytes < 0.2 * statistics.packing.plain_bytes
+    indexer._check()
+
+
+def test_changes_are_packed_in_batches():
+    indexer = cache_of(MANY)
+    for number in range(BATCH - 1):
+        indexer.add(pod(number, 10_000))
+    assert sum(not entry.is_packed for entry in indexer.entries()) == BATCH - 1
+    indexer._check()
+    indexer.add(pod(BATCH, 10_000))
+    assert all(entry.is_packed for entry in indexer.entries())
+    assert indexer.get(pod(3, 0)) == pod(3, 10_000)
+    indexer._check()
+
+
+def test_what_is_replaced_or_gone_before_it_is_packed_counts_once():
+    indexer = cache_of(MANY)
+    for _ in range(3):
+        for number in range(BATCH):
+            indexer.add(pod(number, 10_000 + number))
+            if number % 3 == 0:
+                indexer.delete(pod(number, 0))
+        indexer._check()
+
+
+def test_a_cache_that_grows_object_by_object_is_packed_from_some_size_on():
+    indexer = Indexer()
+    for number in range(MANY):
+        indexer.add(pod(number, number))
+    entries = indexer.entries()
+    assert 2 * BATCH < sum(entry.is_packed for entry in entries) < len(entries)
+    indexer._check()
+    indexer.replace([pod(number, number + 1) for number in range(MANY)])
+    assert all(entry.is_packed for entry in indexer.entries())
+    indexer._check()
+
+
+def test_an_entry_that_is_packed_while_it_is_read_is_read_whole(trained, background, hectic):
+    indexer = Indexer(compression="none")
+    wanted = {}
+    for number in range(400):
+        indexer.add(pod(number, number))
+        wanted[pod(number)["metadata"]["name"]] = pod(number, number)
+    entries = indexer.entries()
+
+    def look():
+        for _ in range(10):
+            assert {each["metadata"]["name"]: each for each in indexer.list()} == wanted
+            assert all(entry.decode() == wanted[entry.key.name] for entry in entries)
+        return True
+
+    readers = [background(look) for _ in range(3)]
+    for entry in entries:
+        [frame] = trained.pack([entry.body])
+        entry.pack(frame, trained)
+    assert all(each.result(PATIENCE) for each in readers)

@@ -1,0 +1,249 @@
+"""Bodies made small: zstd, with a dictionary that was trained on the objects themselves.
+
+Objects of one resource say the same things in the same words: a pod of 7 KB is some 500 bytes to
+whoever knows the words of the others. So the first objects are kept as they come, a dictionary is
+trained on them, and what comes after is packed with it, in batches: zstd gives up Python's lock for
+each call, and whoever gave it up for each event would wait for every thread that computes.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import zstandard
+
+from workqueue.base.errors import ConfigurationError
+
+Compression = Literal["auto", "none", "zstd"]
+
+#: Bodies that are packed in one go.
+BATCH = 64
+#: Bodies that a dictionary is trained on, the bytes that are taken of each, and of all.
+SAMPLES, SAMPLE, SAMPLED = 256, 64 * 1024, 4 * 1024 * 1024
+#: Bytes of bodies below which no dictionary pays: itself and what zstd needs beside it are about as much.
+WORTH = 1024 * 1024
+#: The size of a dictionary: zstd's own default.
+WORDS = 112 * 1024
+#: The bytes of its parts: objects say much the same at length. To look for the best size, as zstd does if it is given
+#: none, takes five times as long and finds worse ones.
+PART = 2000
+#: zstd's; what more would save is not worth its time.
+LEVEL = 3
+#: A body is packed if that makes it smaller than this part of it.
+PAYS = 0.9
+#: After so many bodies the dictionary is looked at: is what comes now packed as well as what came first?
+WINDOW = 4096
+#: A window that takes so many times the bytes, for each byte that comes, shows that objects have changed.
+DRIFT = 1.5
+#: A dictionary that is trained anew is taken if it needs less than this part of what the present one needs.
+BETTER = 0.8
+#: Idle contexts that are kept for each dictionary.
+IDLE = 8
+#: How zstd's frames begin, and no JSON.
+MAGIC = b"("
+
+
+class Dictionary:
+    """Words, and how to pack and unpack with them; from any thread."""
+
+    def __init__(self, words: zstandard.ZstdCompressionDict | None) -> None:
+        """:param words: None is without any."""
+        self._words = words
+        if words is not None:
+            words.precompute_compress(level=LEVEL)
+        # zstd's contexts are for one thread at a time: who needs one takes it out of here, and puts it back. Both are
+        # one step for Python's lists.
+        self._packers: list[zstandard.ZstdCompressor] = []
+        self._unpackers: list[zstandard.ZstdDecompressor] = []
+
+    @property
+    def size(self) -> int:
+        """Bytes of the words."""
+        return 0 if self._words is None else len(self._words)
+
+    def pack(self, bodies: Sequence[bytes]) -> list[bytes]:
+        """Pack some bodies.
+
+        :return: a frame for each, in memory of its own size.
+        """
+        try:
+            packer = self._packers.pop()
+        except IndexError:
+            packer = zstandard.ZstdCompressor(level=LEVEL, dict_data=self._words, write_dict_id=False)
+        frames = packer.multi_compress_to_buffer(list(bodies))
+        made = [frames[number].tobytes() for number in range(len(frames))]
+        if len(self._packers) < IDLE:
+            self._packers.append(packer)
+        return made
+
+    def unpack(self, frame: bytes) -> bytes:
+        """One body."""
+        unpacker = self._unpacker()
+        body: bytes = unpacker.decompress(frame)
+        self._put_back(unpacker)
+        return body
+
+    def unpack_all(self, frames: Sequence[bytes]) -> list[bytes]:
+        """Some bodies, at once."""
+        unpacker = self._unpacker()
+        bodies = unpacker.multi_decompress_to_buffer(list(frames))
+        found = [bodies[number].tobytes() for number in range(len(bodies))]
+        self._put_back(unpacker)
+        return found
+
+    def _unpacker(self) -> zstandard.ZstdDecompressor:
+        try:
+            return self._unpackers.pop()
+        except IndexError:
+            return zstandard.ZstdDecompressor(dict_data=self._words)
+
+    def _put_back(self, unpacker: zstandard.ZstdDecompressor) -> None:
+        if len(self._unpackers) < IDLE:
+            self._unpackers.append(unpacker)
+
+
+def train(samples: Sequence[bytes]) -> Dictionary | None:
+    """Make a dictionary of what some bodies have in common.
+
+    :return: None if that is too little.
+    """
+    try:
+        beginnings: list[bytes | bytearray | memoryview] = [each[:SAMPLE] for each in samples]
+        return Dictionary(zstandard.train_dictionary(WORDS, beginnings, k=PART, d=8, f=18, accel=1, split_point=1.0))
+    except zstandard.ZstdError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class PackingStatistics:
+    """What packing has done so far."""
+
+    compression: Compression
+    #: Dictionaries that were taken.
+    dictionaries: int
+    #: Bytes of the present one.
+    dictionary_bytes: int
+    #: Bodies that came since it was taken.
+    dictionary_age: int
+    #: Bytes of the bodies that could be packed, as they came and as they are kept.
+    plain_bytes: int
+    kept_bytes: int
+
+
+class Packer:
+    """Packs the bodies of one cache, and sees to the dictionary. From any thread."""
+
+    def __init__(self, compression: Compression = "auto") -> None:
+        """
+        :param compression: "none" keeps bodies as they are; "zstd" packs all of them; "auto" those of a cache that is
+            large enough.
+        :raises ConfigurationError: if it is none of these.
+        """
+        if compression not in get_args(Compression):
+            raise ConfigurationError(
+                f"compression={compression!r}: expected one of {', '.join(map(repr, get_args(Compression)))}"
+            )
+        self.compression = compression
+        self._lock = threading.Lock()
+        # All below are guarded by _lock.
+        #: What bodies are packed with now; None while they are not. Replaced, never changed: it may be read without.
+        self._dictionary = Dictionary(None) if compression == "zstd" else None
+        #: Bodies to train the next dictionary on; None while none is wanted.
+        self._samples: list[bytes] | None = None if compression == "none" else []
+        self._sampled = 0
+        self._dictionaries = 0
+        self._age = 0
+        self._plain_bytes = self._kept_bytes = 0
+        #: The same in the present window, and how many bodies it has.
+        self._window = (0, 0, 0)
+        #: Kept bytes for each plain one in the first window of the present dictionary.
+        self._at_first: float | None = None
+        #: Windows to go before a dictionary is trained anew; doubled each time that one was not better.
+        self._patience = self._next_patience = 1
+
+    @property
+    def dictionary(self) -> Dictionary | None:
+        """What to pack with now; None if bodies are to stay as they are."""
+        return self._dictionary
+
+    def see(self, body: bytes, *, live: int) -> None:
+        """Look at a body that came: it may be trained on.
+
+        :param live: bytes of bodies that are kept, or will be.
+        """
+        if live < WORTH:
+            return
+        with self._lock:
+            samples = self._samples
+            if samples is None:
+                return
+            samples.append(body)
+            self._sampled += min(len(body), SAMPLE)
+            if len(samples) < SAMPLES and self._sampled < SAMPLED:
+                return
+            self._samples, self._sampled = None, 0
+            present = self._dictionary
+        trained = train(samples)  # some 20 ms, without Python's lock
+        with self._lock:
+            if present is None:
+                self._take_locked(trained or Dictionary(None))
+            elif trained is not None and _is_better(trained, present, samples):
+                self._take_locked(trained)
+            else:
+                self._next_patience *= 2
+                self._patience = self._next_patience
+
+    def pack(self, dictionary: Dictionary, bodies: Sequence[bytes]) -> list[bytes]:
+        """Pack some bodies with :attr:`dictionary`.
+
+        :return: a frame for each that is worth it, the others as they are.
+        """
+        kept = [
+            frame if len(frame) < PAYS * len(body) else body
+            for body, frame in zip(bodies, dictionary.pack(bodies), strict=True)
+        ]
+        with self._lock:
+            plain, small = sum(map(len, bodies)), sum(map(len, kept))
+            self._plain_bytes += plain
+            self._kept_bytes += small
+            if dictionary is self._dictionary:
+                self._age += len(kept)
+                self._window = (self._window[0] + plain, self._window[1] + small, self._window[2] + len(kept))
+                if self._window[2] >= WINDOW:
+                    self._end_window_locked()
+        return kept
+
+    def statistics(self) -> PackingStatistics:
+        """The packer at this instant."""
+        with self._lock:
+            return PackingStatistics(
+                compression=self.compression,
+                dictionaries=self._dictionaries,
+                dictionary_bytes=0 if self._dictionary is None else self._dictionary.size,
+                dictionary_age=self._age,
+                plain_bytes=self._plain_bytes,
+                kept_bytes=self._kept_bytes,
+            )
+
+    def _end_window_locked(self) -> None:
+        plain, kept, _ = self._window
+        self._window = (0, 0, 0)
+        ratio = kept / plain
+        if self._at_first is None:
+            self._at_first = ratio
+        elif ratio > DRIFT * self._at_first and self._samples is None:
+            self._patience -= 1
+            if self._patience <= 0:
+                self._samples = []
+
+    def _take_locked(self, dictionary: Dictionary) -> None:
+        self._dictionary = dictionary
+        self._dictionaries += 1
+        self._age = 0
+        self._window, self._at_first = (0, 0, 0), None
+        self._patience = self._next_patience = 1
+
+
+def _is_better(one: Dictionary, other: Dictionary, samples: Sequence[bytes]) -> bool:
+    return sum(map(len, one.pack(samples))) < BETTER * sum(map(len, other.pack(samples)))
