@@ -428,11 +428,13 @@ def test_what_repeats_is_kept_once_and_what_does_not_is_forgotten():
     assert one.labels is other.labels
     assert one.key.namespace is other.key.namespace
     assert [found[name] is found_too[name] for name in ("app", "node", "namespace")] == [True, True, True]
+    assert found is found_too
     for number in range(3 * LIMIT):
         entry, found = decode("c", f"app-{number}", f"node-{number}")
         assert entry.labels == {"app": f"app-{number}", "of": f"app-{number}"}
         assert found == {"app": (f"app-{number}",), "node": (f"node-{number}",), "namespace": ("tenant",)}
-    assert max(len(decoder._shared_labels), len(decoder._shared_values)) <= LIMIT
+    pools = (decoder._shared_labels, decoder._shared_values, decoder._shared_combinations)
+    assert max(map(len, pools)) <= LIMIT
 
 
 def test_what_is_long_is_not_remembered():

@@ -33,6 +33,21 @@ class SharedValues(dict[str, tuple[str, ...]]):
         return made
 
 
+class SharedCombinations(dict[tuple[tuple[str, ...] | None, ...], dict[str, tuple[str, ...] | None]]):
+    """What is found for one object in all indexes, by the values: nobody may change it."""
+
+    def share(self, found: dict[str, tuple[str, ...] | None]) -> dict[str, tuple[str, ...] | None]:
+        """The same, kept once."""
+        combination = tuple(found.values())
+        known = self.get(combination)
+        if known is not None:
+            return known
+        if len(self) >= LIMIT:
+            self.clear()
+        self[combination] = found
+        return found
+
+
 class SharedLabels(dict[bytes, Mapping[str, str]]):
     """Label sets, by their JSON: looked up, they are there. They cannot be changed."""
 

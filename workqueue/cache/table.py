@@ -7,7 +7,7 @@ import threading
 
 from workqueue.base.keys import ObjectKey
 from workqueue.cache.entry import Entry
-from workqueue.cache.indexes import IndexFunc
+from workqueue.cache.indexes import IndexFunc, NamespaceIndex
 from workqueue.cache.packing import Packer
 from workqueue.cache.wire import Values
 
@@ -27,16 +27,18 @@ class Table:
         self.indexers: dict[str, IndexFunc] = {}
         #: For each index, for each value, the keys found under it; no set is ever empty.
         self.indices: dict[str, dict[str, set[ObjectKey]]] = {}
-        #: For each index, the values of each key that has any: exactly the inverse of indices.
+        #: For each index but those by namespace, whose value the key says, the values of each key that has any: exactly
+        #: the inverse of indices.
         self.values: dict[str, dict[ObjectKey, tuple[str, ...]]] = {}
         self.index_errors = 0
 
     def add_indexers(self, indexers: dict[str, IndexFunc]) -> None:
         """Have indexes in which nothing is found yet."""
         self.indexers.update(indexers)
-        for name in indexers:
+        for name, index in indexers.items():
             self.indices[name] = {}
-            self.values[name] = {}
+            if not isinstance(index, NamespaceIndex):
+                self.values[name] = {}
 
     def take(self, other: "Table") -> None:
         """Hold what another table holds, which is of no use after that."""
@@ -66,7 +68,10 @@ class Table:
     def index(self, key: ObjectKey, values: Values) -> None:
         """Have a stored object found under these values in these indexes, and under no others there."""
         for name, found in values.items():
-            stored = self.values[name]
+            stored = self.values.get(name)
+            if stored is None:
+                self._find_under(name, key.namespace, key)
+                continue
             if found is None:
                 self.index_errors += 1
             elif stored.get(key, ()) == found:
@@ -75,17 +80,21 @@ class Table:
                 self._unindex(name, key)
             if found:
                 stored[key] = found
-                index = self.indices[name]
                 for value in found:
-                    keys = index.get(value)
-                    if keys is None:
-                        index[value] = {key}
-                    else:
-                        keys.add(key)
+                    self._find_under(name, value, key)
+
+    def _find_under(self, name: str, value: str, key: ObjectKey) -> None:
+        index = self.indices[name]
+        keys = index.get(value)
+        if keys is None:
+            index[value] = {key}
+        else:
+            keys.add(key)
 
     def _unindex(self, name: str, key: ObjectKey) -> None:
         index = self.indices[name]
-        for value in self.values[name].pop(key, ()):
+        stored = self.values.get(name)
+        for value in (key.namespace,) if stored is None else stored.pop(key, ()):
             keys = index[value]
             keys.discard(key)
             if not keys:

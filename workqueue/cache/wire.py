@@ -20,7 +20,7 @@ from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.entry import Entry, describe, encode
 from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, OwnerIndex, text_values
 from workqueue.cache.scanning import joined, members
-from workqueue.cache.shared import NO_LABELS, SharedLabels, SharedValues
+from workqueue.cache.shared import NO_LABELS, SharedCombinations, SharedLabels, SharedValues
 
 #: The values of one object in each index; None where the index function raised.
 Values = dict[str, tuple[str, ...] | None]
@@ -78,6 +78,7 @@ class WireDecoder:
         self._fields: list[tuple[str, _Getter]] = [(name, attrgetter(path)) for name, path in attributes.items()]
         self._shared_labels = SharedLabels()
         self._shared_values = SharedValues()
+        self._shared_combinations = SharedCombinations()
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_struct({**tree, "metadata": self._metadata()}))
 
     def _metadata(self) -> type[msgspec.Struct]:
@@ -95,7 +96,7 @@ class WireDecoder:
         :param raw: the object; bytes are kept, unless there is something to leave out.
         :param head: what its list says of all its objects, such as ``b'"kind":"Pod","apiVersion":"v1",'``; put in
             front of an object that does not say so itself.
-        :return: the entry, and its values in :attr:`indexes`.
+        :return: the entry, and its values in :attr:`indexes`, which others may have as well: not to be changed.
         :raises InvalidObject: if it has no name, or is no JSON.
         """
         part = raw if isinstance(raw, Part) else Part.whole(raw)
@@ -152,7 +153,7 @@ class WireDecoder:
             labels=labels,
             stored=body,
         )
-        return entry, values
+        return entry, self._shared_combinations.share(values)
 
     def _find(self, part: Part, name: str, value: memoryview) -> tuple[int, int]:
         """Where an object's managed fields begin and end, with a comma; below 0 if that is not sure.
