@@ -29,7 +29,6 @@ def packed(request, monkeypatch):
 
 
 def pack_at_once(monkeypatch):
-    for module in (indexer, entry):
-        monkeypatch.setattr(module, "BATCH", 2)
-    for name, value in {"PAYS": 100.0, "WORTH": 0, "SAMPLES": 8, "WINDOW": 4}.items():
+    monkeypatch.setattr(entry, "BATCH", 2)
+    for name, value in {"PAYS": 100.0, "WORTH": 0, "SAMPLES": 8, "SOONEST": 4, "BETTER": 100.0}.items():
         monkeypatch.setattr(packing, name, value)

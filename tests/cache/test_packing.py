@@ -1,6 +1,7 @@
 """Bodies made small: what comes out is what went in, whatever happens to the dictionary meanwhile."""
 
 import functools
+import gc
 import itertools
 import json
 import os
@@ -8,14 +9,19 @@ import random
 import sys
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.bench.intake import pods
 from tests.queues.conftest import PATIENCE
 from workqueue.base.errors import ConfigurationError
+from workqueue.base.keys import ObjectKey
 from workqueue.cache import Indexer, packing
-from workqueue.cache.packing import BATCH, MAGIC, SAMPLES, WORTH, Dictionary, Packer, train
+from workqueue.cache.entry import BATCH, BATCH_BYTES, Batch, Entry
+from workqueue.cache.packing import ALIVE, MAGIC, SAMPLES, WORTH, Dictionary, Packer, train
+from workqueue.informer import Informer
+from workqueue.informer.collection import Collection
 
 RANDOM = settings(max_examples=100, deadline=None, derandomize="CI" in os.environ, print_blob=True)
 LIVE = WORTH
@@ -161,6 +167,20 @@ def test_what_does_not_become_smaller_stays_as_it_is():
     assert random_bytes is secret
 
 
+@pytest.mark.parametrize("error", [MemoryError, zstandard.ZstdError])
+def test_what_cannot_be_packed_stays_as_it_is_and_no_change_is_lost(error, monkeypatch):
+    def fail(self, bodies):
+        raise error
+
+    indexer = cache_of(MANY)
+    monkeypatch.setattr(Dictionary, "pack", fail)
+    for number in range(BATCH):
+        indexer.add(pod(number, 10_000))
+    indexer.replace([pod(number, 20_000) for number in range(10)])
+    assert sorted(each["metadata"]["resourceVersion"] for each in indexer.list()) == ["20000"] * 10
+    indexer._check()
+
+
 def test_large_bodies_are_trained_on_in_parts():
     packer = Packer()
     for number in range(5):
@@ -174,38 +194,90 @@ def test_large_bodies_are_trained_on_in_parts():
     assert packer.dictionary.unpack(frame) == b"{" + b"x" * 10_000_000
 
 
+def test_samples_of_a_cache_that_became_small_are_dropped():
+    packer = Packer()
+    for number in range(50):
+        packer.see(body(number) * 200, live=LIVE)
+    assert sum(map(len, packer._samples)) == 50 * packing.SAMPLE, "of large ones the beginning"
+    packer.see(body(1), live=WORTH - 1)
+    assert packer._samples == []
+
+
 # Another dictionary.
 
 
 @pytest.fixture
-def short_windows(monkeypatch):
-    monkeypatch.setattr(packing, "WINDOW", 2 * BATCH)
+def soon(monkeypatch):
+    monkeypatch.setattr(packing, "SOONEST", 2 * BATCH)
 
 
-def test_when_objects_change_a_dictionary_is_trained_on_the_present_ones(short_windows):
+def test_when_objects_change_a_dictionary_is_trained_on_the_present_ones(soon):
     packer = Packer()
-    old = fill(packer, "apple", SAMPLES + 8 * BATCH)
+    old = fill(packer, "apple", SAMPLES + BATCH)
     assert packer.statistics().dictionaries == 1
-    fresh = fill(packer, "orange", SAMPLES + 8 * BATCH)
+    fresh = fill(packer, "orange", 2 * SAMPLES + 8 * BATCH)
     statistics = packer.statistics()
-    assert statistics.dictionaries == 2
+    assert statistics.dictionaries >= 2
     assert statistics.dictionary_age < SAMPLES + 8 * BATCH
     assert len(fresh[-1][1]) < 0.8 * len(fresh[0][1])
     assert read(old + fresh) == [each for each, *_ in old + fresh], "what was packed before can be read"
+    assert statistics.dictionary_bytes > 2 * 10_000
+    del old, fresh
+    gc.collect()
+    assert packer.statistics().dictionary_bytes < statistics.dictionary_bytes, "it goes with the last that needs it"
 
 
-def test_a_dictionary_that_is_no_better_is_not_taken_and_tried_more_rarely(short_windows, monkeypatch):
+def test_a_bad_beginning_is_made_up_for(soon):
     packer = Packer()
-    fill(packer, "apple", SAMPLES + 8 * BATCH)
+    noise = [b'{"x":"' + random.Random(number).randbytes(400).hex().encode() + b'"}' for number in range(SAMPLES)]
+    for each in noise:
+        packer.see(each, live=LIVE)
+    first = packer.dictionary
+    kept = fill(packer, count=2 * SAMPLES + 8 * BATCH)
+    assert packer.dictionary is not first
+    assert len(kept[-1][1]) < 0.2 * len(kept[-1][0])
+
+
+def test_a_dictionary_that_is_no_better_is_not_taken_and_one_is_trained_more_and_more_rarely(soon, monkeypatch):
+    monkeypatch.setattr(packing, "LATEST", 16 * BATCH)
+    packer = Packer()
+    fill(packer, "apple", SAMPLES)
     useless = train([body(number, "banana") for number in range(SAMPLES)])
     trainings = []
-    monkeypatch.setattr(packing, "train", lambda samples: trainings.append(first) or useless)
-    for first in range(0, 60 * SAMPLES, SAMPLES):
-        fill(packer, "orange", SAMPLES, first)
+    monkeypatch.setattr(packing, "train", lambda samples: trainings.append(packer._bodies) or useless)
+    fill(packer, "orange", 60 * SAMPLES)
     assert packer.statistics().dictionaries == 1
-    assert 3 <= len(trainings) <= 8
     pauses = [later - earlier for earlier, later in itertools.pairwise(trainings)]
     assert pauses == sorted(pauses)
+    assert SAMPLES < pauses[0] < pauses[-1]
+    assert abs(pauses[-1] - (16 * BATCH + SAMPLES)) <= 2 * BATCH
+
+
+def test_no_more_dictionaries_than_a_few_are_alive(monkeypatch):
+    monkeypatch.setattr(packing, "SOONEST", 1)
+    monkeypatch.setattr(packing, "LATEST", 1)
+    packer, held = Packer(), []
+    for number in range(2 * ALIVE):
+        held += fill(packer, f"kind {number}", SAMPLES + BATCH)
+    assert packer.statistics().dictionaries == len(packer._alive) == ALIVE
+    assert read(held) == [each for each, *_ in held]
+    held.clear()
+    gc.collect()
+    fill(packer, "another", 2 * SAMPLES + BATCH)
+    assert packer.statistics().dictionaries > ALIVE
+
+
+def test_a_training_that_fails_is_tried_again(soon, monkeypatch):
+    def fail(samples):
+        raise MemoryError
+
+    packer = Packer()
+    with monkeypatch.context() as failing:
+        failing.setattr(packing, "train", fail)
+        fill(packer)
+    assert packer.dictionary is None
+    fill(packer, count=2 * SAMPLES)
+    assert packer.dictionary is not None
 
 
 # In a cache.
@@ -222,7 +294,7 @@ def cache_of(count, **options):
 
 def test_a_list_is_packed_and_so_are_its_first_objects():
     indexer = cache_of(MANY)
-    assert all(entry.is_packed for entry in indexer.entries())
+    assert all(entry.stored.startswith(MAGIC) for entry in indexer.entries())
     assert {each["metadata"]["name"]: each for each in indexer.list()} == {
         each["metadata"]["name"]: each for each in (pod(number, number) for number in range(MANY))
     }
@@ -235,10 +307,10 @@ def test_changes_are_packed_in_batches():
     indexer = cache_of(MANY)
     for number in range(BATCH - 1):
         indexer.add(pod(number, 10_000))
-    assert sum(not entry.is_packed for entry in indexer.entries()) == BATCH - 1
+    assert sum(not entry.stored.startswith(MAGIC) for entry in indexer.entries()) == BATCH - 1
     indexer._check()
     indexer.add(pod(BATCH, 10_000))
-    assert all(entry.is_packed for entry in indexer.entries())
+    assert all(entry.stored.startswith(MAGIC) for entry in indexer.entries())
     assert indexer.get(pod(3, 0)) == pod(3, 10_000)
     indexer._check()
 
@@ -258,10 +330,10 @@ def test_a_cache_that_grows_object_by_object_is_packed_from_some_size_on():
     for number in range(MANY):
         indexer.add(pod(number, number))
     entries = indexer.entries()
-    assert 2 * BATCH < sum(entry.is_packed for entry in entries) < len(entries)
+    assert 2 * BATCH < sum(entry.stored.startswith(MAGIC) for entry in entries) < len(entries)
     indexer._check()
     indexer.replace([pod(number, number + 1) for number in range(MANY)])
-    assert all(entry.is_packed for entry in indexer.entries())
+    assert all(entry.stored.startswith(MAGIC) for entry in indexer.entries())
     indexer._check()
 
 
@@ -284,3 +356,77 @@ def test_an_entry_that_is_packed_while_it_is_read_is_read_whole(trained, backgro
         [frame] = trained.pack([entry.body])
         entry.pack(frame, trained)
     assert all(each.result(PATIENCE) for each in readers)
+
+
+def entry_of(name, size=100):
+    return Entry(key=ObjectKey("n", name), uid="", resource_version="", labels={}, stored=b"{" + b"x" * size)
+
+
+def test_a_batch_has_the_latest_of_each_key_and_is_full_by_number_or_by_bytes():
+    batch = Batch()
+    for number in range(3 * BATCH):
+        batch.add(entry_of(f"e{number % 5}", number))
+    assert not batch.is_full
+    batch.discard(ObjectKey("n", "e1"))
+    batch.discard(ObjectKey("n", "nobody"))
+    assert sorted(len(each.stored) for each in batch.take()) == [188, 189, 190, 191]
+    assert batch.take() == []
+    for number in range(BATCH):
+        assert not batch.is_full
+        batch.add(entry_of(f"e{number}"))
+    assert batch.is_full
+    batch = Batch()
+    batch.add(entry_of("large", BATCH_BYTES))
+    assert batch.is_full
+    batch.discard(ObjectKey("n", "large"))
+    assert not batch.is_full
+
+
+def test_an_entry_is_packed_once(trained):
+    indexer = cache_of(MANY)
+    first = indexer.prepare(pod(1, 5))
+    indexer.put(first)
+    indexer.remove(first.entry.key)
+    indexer.replace([first])
+    dictionary = first.entry.dictionary
+    assert dictionary is not None
+    assert first.entry.pack(b"(nonsense", trained) == 0
+    assert first.entry.dictionary is dictionary
+    for number in range(2 * BATCH):
+        indexer.add(pod(number, 7))
+    assert indexer.get(pod(3)) == pod(3, 7)
+    indexer._check()
+
+
+def test_objects_of_a_megabyte_are_packed_one_by_one_and_only_the_present_one_is_kept():
+    indexer = Indexer(compression="zstd")
+    packed = []
+    original = indexer._packer.pack
+    indexer._packer.pack = lambda dictionary, bodies: packed.append(len(bodies)) or original(dictionary, bodies)
+    for version in range(20):
+        indexer.add({"metadata": {"name": "a", "resourceVersion": str(version)}, "text": "x" * 1_000_000})
+    assert packed == [1] * 20
+    assert indexer.statistics().body_bytes < 10_000
+    indexer._check()
+
+
+def test_changes_of_a_few_objects_are_packed_when_they_are_many_objects():
+    indexer = cache_of(MANY)
+    before = indexer.statistics().packing.plain_bytes
+    for number in range(10 * BATCH):
+        indexer.add(pod(number % 3, 1000 + number))
+    assert indexer.statistics().packing.plain_bytes == before, "most of them were displaced before anybody had looked"
+    indexer._check()
+
+
+def test_what_a_function_of_a_users_indexes_by_is_found_before_bodies_are_packed(monkeypatch):
+    informer = Informer("pods", indexer=Indexer({"images": lambda body: [body["spec"]["nodeName"]]}))
+    collection = Collection(informer)
+    for number in range(MANY):
+        collection.add(body(number))
+    unpacked = []
+    original = Dictionary.unpack
+    monkeypatch.setattr(Dictionary, "unpack", lambda self, frame: unpacked.append(1) or original(self, frame))
+    informer.replace(collection.objects)
+    assert unpacked == []
+    assert informer.reader.index_keys("images", pod(3)["spec"]["nodeName"])

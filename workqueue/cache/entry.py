@@ -14,7 +14,10 @@ import orjson
 
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache.packing import BATCH, MAGIC, Dictionary
+from workqueue.cache.packing import MAGIC, Dictionary
+
+#: Bodies that are packed or unpacked in one go, and the bytes of bodies that are enough for that: milliseconds.
+BATCH, BATCH_BYTES = 64, 512 * 1024
 
 
 class Entry(msgspec.Struct, eq=False, gc=False):
@@ -44,14 +47,22 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         return self.dictionary.unpack(stored)
 
     @property
-    def is_packed(self) -> bool:
-        """False if its body is kept as it came."""
-        return self.stored.startswith(MAGIC)
+    def is_settled(self) -> bool:
+        """True if the body is packed, or was to be and is not worth it."""
+        return self.dictionary is not None
 
-    def pack(self, frame: bytes, dictionary: Dictionary) -> None:
-        """Keep the body as a frame from now on; only once."""
+    def pack(self, frame: bytes, dictionary: Dictionary) -> int:
+        """Keep the body as a frame from now on; only once.
+
+        :param frame: of that dictionary, or the body as it is.
+        :return: bytes more that it needs, mostly below 0.
+        """
+        if self.dictionary is not None:
+            return 0
+        before = len(self.stored)
         self.dictionary = dictionary
         self.stored = frame
+        return len(frame) - before
 
     def decode(self) -> dict[str, Any]:
         """The object, a private copy at each call."""
@@ -74,25 +85,61 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         return mine.isdecimal() and theirs.isdecimal() and (len(mine), mine) < (len(theirs), theirs)
 
 
-def decode_all(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """Objects, a private copy of each.
+class Batch:
+    """Objects that are packed together; of one key only the latest."""
 
-    Many are unpacked at once: zstd gives up Python's lock for each call, and has to wait for it after that.
+    def __init__(self) -> None:
+        self._entries: dict[ObjectKey, tuple[Entry, int]] = {}
+        self._bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        """It is worth packing, or takes long enough."""
+        return len(self._entries) >= BATCH or self._bytes >= BATCH_BYTES
+
+    def add(self, entry: Entry) -> None:
+        """One more, in the place of what it displaces."""
+        self.discard(entry.key)
+        size = len(entry.stored)
+        self._entries[entry.key] = entry, size
+        self._bytes += size
+
+    def discard(self, key: ObjectKey) -> None:
+        """One less, if it is here."""
+        self._bytes -= self._entries.pop(key, (None, 0))[1]
+
+    def take(self) -> list[Entry]:
+        """All of them that are to be packed; none is left."""
+        entries, self._entries, self._bytes = self._entries, {}, 0
+        return [entry for entry, _ in entries.values() if not entry.is_settled]
+
+
+def bodies_of(entries: Sequence[Entry]) -> list[bytes]:
+    """Some objects as JSON.
+
+    They are unpacked at once: zstd gives up Python's lock for each call, and has to wait for it after that.
     """
-    found: list[dict[str, Any]] = []
+    bodies = [each.stored for each in entries]  # once: each may be packed at any time
+    packed: dict[int, tuple[Dictionary, list[int]]] = {}
+    for at, each in enumerate(entries):
+        if (dictionary := each.dictionary) is not None and bodies[at].startswith(MAGIC):
+            packed.setdefault(id(dictionary), (dictionary, []))[1].append(at)
+    for dictionary, places in packed.values():
+        for at, body in zip(places, dictionary.unpack_all([bodies[at] for at in places]), strict=True):
+            bodies[at] = body
+    return bodies
+
+
+def in_batches(entries: Sequence[Entry]) -> Iterator[tuple[Entry, bytes]]:
+    """Objects, each with its JSON; not all of which is there at a time."""
     for start in range(0, len(entries), BATCH):
         some = entries[start : start + BATCH]
-        stored = [each.stored for each in some]  # once: each may be packed at any time
-        packed: dict[int, tuple[Dictionary, list[int]]] = {}
-        for at, each in enumerate(some):
-            if (dictionary := each.dictionary) is not None and stored[at].startswith(MAGIC):
-                packed.setdefault(id(dictionary), (dictionary, []))[1].append(at)
-        bodies = [*stored]
-        for dictionary, places in packed.values():
-            for at, body in zip(places, dictionary.unpack_all([stored[at] for at in places]), strict=True):
-                bodies[at] = body
-        found += map(orjson.loads, bodies)
-    return found
+        yield from zip(some, bodies_of(some), strict=True)
+
+
+def decode_all(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Objects, a private copy of each."""
+    return [orjson.loads(body) for _, body in in_batches(entries)]
 
 
 def encode(body: Mapping[str, Any]) -> Entry:

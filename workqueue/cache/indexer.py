@@ -7,16 +7,17 @@ lock); objects without a name are refused.
 
 import builtins
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+import orjson
 
 from workqueue.base.errors import ConfigurationError, IndexConflict
 from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache.entry import Entry, encode
+from workqueue.cache.entry import Batch, Entry, encode, in_batches
 from workqueue.cache.indexes import IndexFunc, ReadyMade, index_values
-from workqueue.cache.packing import BATCH, Compression, Packer
+from workqueue.cache.packing import Compression, Packer
 from workqueue.cache.reader import Reader
 from workqueue.cache.table import Table
 from workqueue.cache.wire import Part, Raw, Values, WireDecoder, parse_object
@@ -63,8 +64,8 @@ class Indexer(Reader):
         """
         self._packer = Packer(compression)
         super().__init__(Table(self._packer))
-        #: Stored objects that are to be packed with the next batch.
-        self._unpacked: list[Entry] = []
+        #: Stored objects that are to be packed next.
+        self._batch = Batch()
         self._transform = transform
         #: For the indexes that there are; replaced with them, under the table's lock.
         self._decoder = WireDecoder({})
@@ -100,6 +101,14 @@ class Indexer(Reader):
             raise ValueError(f"transform made {changed.key} of {entry.key}: a key must stay what it is")
         return Prepared(changed, {})
 
+    def complete(self, prepared: Prepared) -> Prepared:
+        """The same with its values in all indexes that there are: before it is packed they cost less."""
+        if len(prepared.values) == len(self._table.indexers):
+            return prepared
+        missing = {name: index for name, index in self.indexers().items() if name not in prepared.values}
+        entry = prepared.entry
+        return Prepared(entry, prepared.values | self._index(entry, missing, entry.body))
+
     def put(self, prepared: Prepared) -> Change:
         """Store what :meth:`prepare` made ready."""
         entry, values = prepared.entry, prepared.values
@@ -109,7 +118,7 @@ class Indexer(Reader):
                     old = self._table.put(entry, values)
                     break
                 missing = {name: index for name, index in self._table.indexers.items() if name not in values}
-            values = values | self._index(entry, missing)  # outside the lock: the functions are the user's
+            values = values | self._index(entry, missing, entry.body)  # outside the lock: the functions are the user's
         self._pack_later(entry)
         return Change(old, entry)
 
@@ -122,6 +131,7 @@ class Indexer(Reader):
 
     def remove(self, key: ObjectKey) -> Change:
         """Remove what is stored under the key."""
+        self._batch.discard(key)
         with self._table.lock:
             return Change(self._table.remove(key), None)
 
@@ -145,9 +155,11 @@ class Indexer(Reader):
             for key, each in prepared.items():
                 if not fresh.indexers.keys() <= each.values.keys():
                     missing = {name: index for name, index in fresh.indexers.items() if name not in each.values}
-                    prepared[key] = Prepared(each.entry, each.values | self._index(each.entry, missing))
+                    more = self._index(each.entry, missing, each.entry.body)
+                    prepared[key] = Prepared(each.entry, each.values | more)
             stored = self._table.entries  # read without its lock: nobody but the writer, which is here, changes it
-            self.pack([each.entry for key, each in prepared.items() if stored.get(key) is not each.entry])
+            plain = [each.entry for each in prepared.values() if not each.entry.is_settled]
+            self.pack([entry for entry in plain if stored.get(entry.key) is not entry])
             if namespace is None:  # outside the lock: a million objects take their time, and readers go on meanwhile
                 for each in prepared.values():
                     fresh.put(each.entry, each.values)
@@ -174,37 +186,43 @@ class Indexer(Reader):
         :param beside: bytes of bodies that came before them.
         :return: bytes of their bodies before.
         """
-        plain = [entry for entry in entries if not entry.is_packed]
+        entries = list(entries)
         before = live = self._table.body_bytes + beside
-        for entry in plain:
+        for entry in entries:
             live += len(entry.stored)
             self._packer.see(entry.stored, live=live)
-        for start in range(0, len(plain), BATCH):
-            dictionary = self._packer.dictionary
-            if dictionary is None:
-                break
-            some = plain[start : start + BATCH]
-            frames = self._packer.pack(dictionary, [entry.stored for entry in some])
-            for entry, frame in zip(some, frames, strict=True):
-                entry.pack(frame, dictionary)
+        batch = Batch()
+        for entry in entries:
+            batch.add(entry)
+            if batch.is_full:
+                self._pack_now(batch.take())
+        self._pack_now(batch.take())
         return live - before
 
+    def _pack_now(self, entries: Sequence[Entry]) -> None:
+        """Make bodies small of objects that are not stored."""
+        dictionary = self._packer.dictionary
+        if dictionary is not None and entries:
+            frames = self._packer.pack(dictionary, [entry.stored for entry in entries])
+            for entry, frame in zip(entries, frames, strict=True):
+                entry.pack(frame, dictionary)
+
     def _pack_later(self, entry: Entry) -> None:
-        """Pack a stored object with the next batch."""
+        """Make the body of a stored object small, with others."""
         self._packer.see(entry.stored, live=self._table.body_bytes)
         dictionary = self._packer.dictionary
-        if dictionary is None or entry.is_packed:
+        if dictionary is None:
             return
-        self._unpacked.append(entry)
-        if len(self._unpacked) < BATCH:
+        self._batch.add(entry)
+        if not self._batch.is_full:
             return
-        entries, self._unpacked = self._unpacked, []
-        frames = self._packer.pack(dictionary, [each.stored for each in entries])
-        with self._table.lock:
-            for each, frame in zip(entries, frames, strict=True):
-                if self._table.entries.get(each.key) is each:
-                    self._table.body_bytes += len(frame) - len(each.stored)
-                each.pack(frame, dictionary)
+        stored = self._table.entries  # read without its lock: nobody but the writer, which is here, changes it
+        entries = [each for each in self._batch.take() if stored.get(each.key) is each]
+        if entries:
+            frames = self._packer.pack(dictionary, [each.stored for each in entries])
+            with self._table.lock:
+                for each, frame in zip(entries, frames, strict=True):
+                    self._table.body_bytes += each.pack(frame, dictionary)
 
     def resync(self) -> builtins.list[Entry]:
         """What a resync delivers again: everything stored at this instant. Nothing changes."""
@@ -238,18 +256,18 @@ class Indexer(Reader):
                     self._decoder = WireDecoder(self._table.indexers)
                     return
             # Outside the lock: it may take a while, and the functions are the user's.
-            for entry in changed:
-                indexed[entry.key] = (entry, self._index(entry, indexers))
+            for entry, body in in_batches(changed):
+                indexed[entry.key] = (entry, self._index(entry, indexers, body))
 
-    def _index(self, entry: Entry, indexers: Mapping[str, IndexFunc]) -> Values:
+    def _index(self, entry: Entry, indexers: Mapping[str, IndexFunc], raw: bytes) -> Values:
         """Compute an entry's values, each index function on its own so that one cannot harm another."""
         if not indexers:
             return {}
-        shared = entry.decode()
+        shared = orjson.loads(raw)
         found: Values = {}
         for name, function in indexers.items():
             # A function of the user's may change what it is given: it gets a body of its own.
-            body = shared if isinstance(function, ReadyMade) else entry.decode()
+            body = shared if isinstance(function, ReadyMade) else orjson.loads(raw)
             try:
                 found[name] = index_values(function, body)
             except Exception:

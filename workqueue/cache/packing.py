@@ -6,7 +6,9 @@ trained on them, and what comes after is packed with it, in batches: zstd gives 
 each call, and whoever gave it up for each event would wait for every thread that computes.
 """
 
+import logging
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -15,10 +17,10 @@ import zstandard
 
 from workqueue.base.errors import ConfigurationError
 
+logger = logging.getLogger("workqueue.cache")
+
 Compression = Literal["auto", "none", "zstd"]
 
-#: Bodies that are packed in one go.
-BATCH = 64
 #: Bodies that a dictionary is trained on, the bytes that are taken of each, and of all.
 SAMPLES, SAMPLE, SAMPLED = 256, 64 * 1024, 4 * 1024 * 1024
 #: Bytes of bodies below which no dictionary pays: itself and what zstd needs beside it are about as much.
@@ -32,12 +34,13 @@ PART = 2000
 LEVEL = 3
 #: A body is packed if that makes it smaller than this part of it.
 PAYS = 0.9
-#: After so many bodies the dictionary is looked at: is what comes now packed as well as what came first?
-WINDOW = 4096
-#: A window that takes so many times the bytes, for each byte that comes, shows that objects have changed.
-DRIFT = 1.5
-#: A dictionary that is trained anew is taken if it needs less than this part of what the present one needs.
+#: Bodies after which a dictionary is trained on what comes then: objects change, and the first may be like no others.
+#: Doubled each time, up to the second.
+SOONEST, LATEST = 4096, 65536
+#: It is taken if it needs less than this part of what the present one needs.
 BETTER = 0.8
+#: Dictionaries that may be alive; none is trained while there are so many. Each has what was packed with it.
+ALIVE = 8
 #: Idle contexts that are kept for each dictionary.
 IDLE = 8
 #: How zstd's frames begin, and no JSON.
@@ -122,9 +125,9 @@ class PackingStatistics:
     compression: Compression
     #: Dictionaries that were taken.
     dictionaries: int
-    #: Bytes of the present one.
+    #: Bytes of those that are needed still.
     dictionary_bytes: int
-    #: Bodies that came since it was taken.
+    #: Bodies that came since the present one was taken.
     dictionary_age: int
     #: Bytes of the bodies that could be packed, as they came and as they are kept.
     plain_bytes: int
@@ -132,7 +135,7 @@ class PackingStatistics:
 
 
 class Packer:
-    """Packs the bodies of one cache, and sees to the dictionary. From any thread."""
+    """Packs the bodies of one cache, and sees to the dictionary. From any thread; nothing here ever raises."""
 
     def __init__(self, compression: Compression = "auto") -> None:
         """
@@ -149,18 +152,14 @@ class Packer:
         # All below are guarded by _lock.
         #: What bodies are packed with now; None while they are not. Replaced, never changed: it may be read without.
         self._dictionary = Dictionary(None) if compression == "zstd" else None
-        #: Bodies to train the next dictionary on; None while none is wanted.
+        self._alive = weakref.WeakSet[Dictionary]()
+        #: Beginnings of bodies to train the next dictionary on; None while none is wanted.
         self._samples: list[bytes] | None = None if compression == "none" else []
-        self._sampled = 0
         self._dictionaries = 0
-        self._age = 0
         self._plain_bytes = self._kept_bytes = 0
-        #: The same in the present window, and how many bodies it has.
-        self._window = (0, 0, 0)
-        #: Kept bytes for each plain one in the first window of the present dictionary.
-        self._at_first: float | None = None
-        #: Windows to go before a dictionary is trained anew; doubled each time that one was not better.
-        self._patience = self._next_patience = 1
+        #: Bodies that could be packed: so far, when the dictionary was taken, and at the next training.
+        self._bodies = self._taken_at = self._train_at = 0
+        self._interval = SOONEST
 
     @property
     def dictionary(self) -> Dictionary | None:
@@ -172,46 +171,60 @@ class Packer:
 
         :param live: bytes of bodies that are kept, or will be.
         """
-        if live < WORTH:
-            return
         with self._lock:
             samples = self._samples
             if samples is None:
                 return
-            samples.append(body)
-            self._sampled += min(len(body), SAMPLE)
-            if len(samples) < SAMPLES and self._sampled < SAMPLED:
+            if live < WORTH:
+                samples.clear()
                 return
-            self._samples, self._sampled = None, 0
+            samples.append(body[:SAMPLE])
+            if len(samples) < SAMPLES and sum(map(len, samples)) < SAMPLED:
+                return
+            self._samples = None
             present = self._dictionary
-        trained = train(samples)  # some 20 ms, without Python's lock
-        with self._lock:
-            if present is None:
-                self._take_locked(trained or Dictionary(None))
-            elif trained is not None and _is_better(trained, present, samples):
-                self._take_locked(trained)
-            else:
-                self._next_patience *= 2
-                self._patience = self._next_patience
+        self._train(samples, present)
 
-    def pack(self, dictionary: Dictionary, bodies: Sequence[bytes]) -> list[bytes]:
+    def _train(self, samples: Sequence[bytes], present: Dictionary | None) -> None:
+        """Some 20 ms, without Python's lock; a tenth of that to compare."""
+        better: Dictionary | None = None
+        try:
+            better = train(samples)
+            if present is None:
+                better = better or Dictionary(None)
+            elif better is not None and not _is_better(better, present, samples):
+                better = None
+        except (zstandard.ZstdError, MemoryError):
+            logger.warning("no dictionary could be trained; the next try follows", exc_info=True)
+        with self._lock:
+            if better is not None:
+                self._dictionary = better
+                self._alive.add(better)
+                self._dictionaries += 1
+                self._taken_at = self._bodies
+            elif present is None:
+                self._samples = []
+            self._train_at = self._bodies + self._interval
+            self._interval = min(2 * self._interval, LATEST)
+
+    def pack(self, dictionary: Dictionary, bodies: Sequence[bytes]) -> Sequence[bytes]:
         """Pack some bodies with :attr:`dictionary`.
 
         :return: a frame for each that is worth it, the others as they are.
         """
-        kept = [
-            frame if len(frame) < PAYS * len(body) else body
-            for body, frame in zip(bodies, dictionary.pack(bodies), strict=True)
-        ]
+        try:
+            frames = dictionary.pack(bodies)
+        except (zstandard.ZstdError, MemoryError):
+            # A cache that is too large is better than one that misses an event, in whose way this is.
+            logger.warning("%d bodies could not be packed; they stay as they came", len(bodies), exc_info=True)
+            return bodies
+        kept = [frame if len(frame) < PAYS * len(body) else body for body, frame in zip(bodies, frames, strict=True)]
         with self._lock:
-            plain, small = sum(map(len, bodies)), sum(map(len, kept))
-            self._plain_bytes += plain
-            self._kept_bytes += small
-            if dictionary is self._dictionary:
-                self._age += len(kept)
-                self._window = (self._window[0] + plain, self._window[1] + small, self._window[2] + len(kept))
-                if self._window[2] >= WINDOW:
-                    self._end_window_locked()
+            self._plain_bytes += sum(map(len, bodies))
+            self._kept_bytes += sum(map(len, kept))
+            self._bodies += len(kept)
+            if self._samples is None and self._bodies >= self._train_at and len(self._alive) < ALIVE:
+                self._samples = []
         return kept
 
     def statistics(self) -> PackingStatistics:
@@ -220,29 +233,11 @@ class Packer:
             return PackingStatistics(
                 compression=self.compression,
                 dictionaries=self._dictionaries,
-                dictionary_bytes=0 if self._dictionary is None else self._dictionary.size,
-                dictionary_age=self._age,
+                dictionary_bytes=sum(each.size for each in self._alive),
+                dictionary_age=self._bodies - self._taken_at,
                 plain_bytes=self._plain_bytes,
                 kept_bytes=self._kept_bytes,
             )
-
-    def _end_window_locked(self) -> None:
-        plain, kept, _ = self._window
-        self._window = (0, 0, 0)
-        ratio = kept / plain
-        if self._at_first is None:
-            self._at_first = ratio
-        elif ratio > DRIFT * self._at_first and self._samples is None:
-            self._patience -= 1
-            if self._patience <= 0:
-                self._samples = []
-
-    def _take_locked(self, dictionary: Dictionary) -> None:
-        self._dictionary = dictionary
-        self._dictionaries += 1
-        self._age = 0
-        self._window, self._at_first = (0, 0, 0), None
-        self._patience = self._next_patience = 1
 
 
 def _is_better(one: Dictionary, other: Dictionary, samples: Sequence[bytes]) -> bool:

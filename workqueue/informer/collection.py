@@ -6,8 +6,8 @@ from typing import Literal
 
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache import Entry, Prepared, Raw, parse_identity, parse_object
-from workqueue.cache.packing import BATCH
+from workqueue.cache import Prepared, Raw, parse_identity, parse_object
+from workqueue.cache.entry import Batch
 from workqueue.cache.wire import TooDeep
 from workqueue.informer.informer import Informer
 from workqueue.informer.wire import Malformed
@@ -22,8 +22,8 @@ class Collection:
         """:param informer: whose cache they are for."""
         self._informer = informer
         self._prepared: dict[ObjectKey, Prepared] = {}
-        #: Those of them that are to be made small with the next batch, and bytes of bodies that were before them.
-        self._unpacked: list[Entry] = []
+        #: Those of them that are to be made small next, and bytes of bodies that were before them.
+        self._batch = Batch()
         self._bytes = 0
         #: Objects that could not be stored.
         self.ignored = 0
@@ -53,10 +53,9 @@ class Collection:
         # Should its transform have failed, what the list said of it before is newer than what is stored.
         if prepared.entry is not self._informer.reader.entry(key):
             self._prepared[key] = prepared
-            self._unpacked.append(prepared.entry)
-            if len(self._unpacked) >= BATCH:
-                self._bytes += self._informer.pack(self._unpacked, beside=self._bytes)
-                self._unpacked.clear()
+            self._batch.add(prepared.entry)
+            if self._batch.is_full:
+                self._bytes += self._informer.pack(self._batch.take(), beside=self._bytes)
         else:
             self._prepared.setdefault(key, prepared)
         return True

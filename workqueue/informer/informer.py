@@ -158,7 +158,7 @@ class Informer:
         :raises InvalidObject: if it has no name, or is no JSON and nothing is stored of it.
         """
         try:
-            return self._indexer.prepare(body, head=head)
+            return self._indexer.complete(self._indexer.prepare(body, head=head))
         except Exception:
             key = object_key(parse_object(body) if isinstance(body, bytes | Part) else body)
             stored = self._indexer.entry(key)
