@@ -66,8 +66,7 @@ class Entry(msgspec.Struct, eq=False, gc=False):
 
     def decode(self) -> dict[str, Any]:
         """The object, a private copy at each call."""
-        body: dict[str, Any] = orjson.loads(self.body)
-        return body
+        return loads(self.body)
 
     def is_same_object(self, other: "Entry") -> bool:
         """False if the uids tell that one is a recreation of the other under its name; a missing uid tells nothing."""
@@ -139,7 +138,21 @@ def in_batches(entries: Sequence[Entry]) -> Iterator[tuple[Entry, bytes]]:
 
 def decode_all(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     """Objects, a private copy of each."""
-    return [orjson.loads(body) for _, body in in_batches(entries)]
+    return [loads(body) for _, body in in_batches(entries)]
+
+
+def loads(body: bytes) -> dict[str, Any]:
+    """An object's JSON as dictionaries."""
+    found: dict[str, Any]
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        # From Python 3.12 on, msgspec reads what is nested deeper than orjson reads; and by it the object was taken.
+        try:
+            found = msgspec.json.decode(body)
+        except (msgspec.MsgspecError, RecursionError):
+            raise error from None
+    return found
 
 
 def encode(body: Mapping[str, Any]) -> Entry:

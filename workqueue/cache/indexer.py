@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-import orjson
 
 from workqueue.base.errors import ConfigurationError, IndexConflict
 from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache.entry import Batch, Entry, encode, in_batches
+from workqueue.cache.entry import Batch, Entry, encode, in_batches, loads
 from workqueue.cache.indexes import IndexFunc, ReadyMade, index_values
 from workqueue.cache.packing import Compression, Packer
 from workqueue.cache.reader import Reader
@@ -263,11 +262,11 @@ class Indexer(Reader):
         """Compute an entry's values, each index function on its own so that one cannot harm another."""
         if not indexers:
             return {}
-        shared = orjson.loads(raw)
+        shared = loads(raw)
         found: Values = {}
         for name, function in indexers.items():
             # A function of the user's may change what it is given: it gets a body of its own.
-            body = shared if isinstance(function, ReadyMade) else orjson.loads(raw)
+            body = shared if isinstance(function, ReadyMade) else loads(raw)
             try:
                 found[name] = index_values(function, body)
             except Exception:
