@@ -135,7 +135,8 @@ class Scene:
         if not operator.module.pods.has_synced:
             return False
         listed = self.listed()
-        return self.cached(operator) == listed and set(operator.module.witness.fold) == set(listed)
+        module = operator.module
+        return self.cached(operator) == listed and bool(module.witness.gives(module.pods.indexer))
 
     def settles(self, operator: InProcess, *, patience: float = 60.0) -> None:
         """It comes to that, and what handlers were told makes sense."""
@@ -148,5 +149,6 @@ class Scene:
             error.add_note(f"{len(differing)} differences (key, listed, cached): {told}")
             error.add_note(f"the informer says: {operator.module.pods.statistics().lane}")
             raise
-        eventually(lambda: operator.module.witness.fold.keys() == self.cached(operator).keys(), "handlers that know it")
-        operator.module.witness.check(operator.module.pods.indexer)
+        witness, cache = operator.module.witness, operator.module.pods.indexer
+        eventually(lambda: witness.gives(cache), "handlers that know it")
+        witness.check(cache)

@@ -233,6 +233,7 @@ def test_two_informers_of_one_resource_on_two_lanes_both_hear_of_everything(watc
         module = watched.module
         assert (module.pods.statistics().lane.lane, module.other.statistics().lane.lane) == (lane, other)
         eventually(lambda: set(module.other_witness.fold) == {"default/b"}, "the other one")
+        eventually(lambda: module.other_witness.gives(module.other.indexer), "all that the other one was told")
         module.other_witness.check(module.other.indexer)
 
 
@@ -319,6 +320,7 @@ def test_kopfs_selectors_narrow_what_is_watched(watch, server):
         server.patch("pods", "a", {"metadata": {"labels": {"app": "db"}}})
         server.patch("pods", "b", {"metadata": {"labels": {"app": "web"}}})
         eventually(lambda: set(watched.cached) == {"default/b"}, "the other one")
+        eventually(lambda: watched.module.witness.gives(watched.module.pods.indexer), "handlers that know of it")
         watched.module.witness.check(watched.module.pods.indexer)
 
 
@@ -364,6 +366,7 @@ def test_a_lie_is_found_out_and_mended(watch, server, monkeypatch):
 
 
 def test_the_lane_is_said(watch, server, lane):
+    make(server, "a")
     with watch() as watched:
         assert watched.operator.metric("informer_lane", name="pods", lane=lane) == 1
         assert watched.operator.metric("informer_synced", name="pods") == 1
@@ -399,7 +402,9 @@ def test_a_list_replaces_the_cache_at_once(watch, server):
         indexer = watched.module.pods.indexer
 
         def read():
-            while not over.is_set():
+            last = False
+            while not last:
+                last = over.is_set()  # it looks once more after that: a thread may not get its turn for a while
                 seen.add(len(indexer))
 
         reader = threading.Thread(target=read)

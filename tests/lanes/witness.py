@@ -60,11 +60,16 @@ class Witness:
         else:
             self.fold[key] = (uid, version)
 
+    def gives(self, cache: Reader) -> bool:
+        """What was told gives the cache, which is ahead of it for a moment after each change."""
+        with self._lock:
+            return self.fold == _states(cache)
+
     def check(self, cache: Reader) -> None:
-        """At a quiet moment: what was told gives the cache."""
+        """At a quiet moment: what was told gives the cache, and made sense on the way."""
         with self._lock:
             assert self.objections == []
-            assert self.fold == {str(entry.key): (entry.uid, entry.resource_version) for entry in cache.entries()}
+            assert self.fold == _states(cache)
 
     def kinds(self, key: str) -> list[str]:
         """What was told of one key."""
@@ -74,3 +79,7 @@ class Witness:
     def count(self) -> Counter[str]:
         with self._lock:
             return Counter(kind for kind, *_ in self.calls)
+
+
+def _states(cache: Reader) -> dict[str, tuple[str, str]]:
+    return {str(entry.key): (entry.uid, entry.resource_version) for entry in cache.entries()}
