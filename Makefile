@@ -39,7 +39,7 @@ schedules: $(INSTALLED) ## The queues in every order of a few threads, one by on
 
 .PHONY: lanes
 lanes: $(INSTALLED) ## Both ways in which events come, against the same tests
-	@$(BIN)/python -m pytest -m lanes $(ARGS)
+	@$(BIN)/python -m pytest -n 4 -m lanes $(ARGS)
 
 .PHONY: compat
 compat: $(INSTALLED) ## The queues against client-go and controller-runtime themselves (needs Go)

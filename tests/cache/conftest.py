@@ -3,7 +3,7 @@
 import pytest
 
 from tests.base.conftest import background, hectic
-from workqueue.cache import entry, indexer, packing
+from workqueue.cache import batches, indexer, packing
 
 __all__ = ["background", "hectic"]
 
@@ -29,6 +29,6 @@ def packed(request, monkeypatch):
 
 
 def pack_at_once(monkeypatch):
-    monkeypatch.setattr(entry, "BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     for name, value in {"PAYS": 100.0, "WORTH": 0, "SAMPLES": 8, "SOONEST": 4, "BETTER": 100.0}.items():
         monkeypatch.setattr(packing, name, value)

@@ -18,7 +18,8 @@ from tests.queues.conftest import PATIENCE
 from workqueue.base.errors import ConfigurationError
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import Indexer, packing
-from workqueue.cache.entry import BATCH, BATCH_BYTES, Batch, Entry
+from workqueue.cache.batches import BATCH, BATCH_BYTES, Batch
+from workqueue.cache.entry import Entry
 from workqueue.cache.packing import ALIVE, MAGIC, SAMPLES, WORTH, Dictionary, Packer, train
 from workqueue.informer import Informer
 from workqueue.informer.collection import Collection

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workqueue.base.errors import InvalidObject
+from workqueue.cache import parse_identity
 from workqueue.cache.scanning import elements, members
-from workqueue.cache.wire import parse_identity
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

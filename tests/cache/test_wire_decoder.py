@@ -13,8 +13,9 @@ from workqueue.base.errors import InvalidObject
 from workqueue.cache import Indexer, annotation, field, label, namespace, owner_uid
 from workqueue.cache.entry import encode
 from workqueue.cache.indexes import index_values
+from workqueue.cache.parsing import Part, TooDeep, parse_object
 from workqueue.cache.shared import LIMIT, LONGEST_LABELS, LONGEST_VALUE
-from workqueue.cache.wire import Part, TooDeep, WireDecoder, parse_object
+from workqueue.cache.wire import WireDecoder
 
 INDEXERS = {
     "kind": field("kind"),

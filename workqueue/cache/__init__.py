@@ -5,9 +5,9 @@ from workqueue.cache.indexer import Change, Indexer, Object, Prepared, Transform
 from workqueue.cache.indexes import IndexFunc, annotation, field, label, namespace, owner_uid
 from workqueue.cache.listers import NAMESPACE_INDEX, Lister
 from workqueue.cache.packing import Compression, PackingStatistics
+from workqueue.cache.parsing import Part, Raw, parse_identity, parse_object
 from workqueue.cache.reader import IndexerStatistics, Reader
 from workqueue.cache.selectors import Everything, Nothing, Selector, parse_selector
-from workqueue.cache.wire import Part, Raw, parse_identity, parse_object
 
 __all__ = [
     "NAMESPACE_INDEX",

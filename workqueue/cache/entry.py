@@ -5,7 +5,7 @@ cache through what it was given. ``metadata.managedFields`` is dropped: nobody r
 it is often half of an object.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -15,9 +15,7 @@ import orjson
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.packing import MAGIC, Dictionary
-
-#: Bodies that are packed or unpacked in one go, and the bytes of bodies that are enough for that: milliseconds.
-BATCH, BATCH_BYTES = 64, 512 * 1024
+from workqueue.cache.parsing import loads
 
 
 class Entry(msgspec.Struct, eq=False, gc=False):
@@ -82,77 +80,6 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         mine, theirs = self.resource_version, other.resource_version
         # By length first: versions have no leading zeros, and no text is too long to compare.
         return mine.isdecimal() and theirs.isdecimal() and (len(mine), mine) < (len(theirs), theirs)
-
-
-class Batch:
-    """Objects that are packed together; of one key only the latest."""
-
-    def __init__(self) -> None:
-        self._entries: dict[ObjectKey, tuple[Entry, int]] = {}
-        self._bytes = 0
-
-    @property
-    def is_full(self) -> bool:
-        """It is worth packing, or takes long enough."""
-        return len(self._entries) >= BATCH or self._bytes >= BATCH_BYTES
-
-    def add(self, entry: Entry) -> None:
-        """One more, in the place of what it displaces."""
-        self.discard(entry.key)
-        size = len(entry.stored)
-        self._entries[entry.key] = entry, size
-        self._bytes += size
-
-    def discard(self, key: ObjectKey) -> None:
-        """One less, if it is here."""
-        self._bytes -= self._entries.pop(key, (None, 0))[1]
-
-    def take(self) -> list[Entry]:
-        """All of them that are to be packed; none is left."""
-        entries, self._entries, self._bytes = self._entries, {}, 0
-        return [entry for entry, _ in entries.values() if not entry.is_settled]
-
-
-def bodies_of(entries: Sequence[Entry]) -> list[bytes]:
-    """Some objects as JSON.
-
-    They are unpacked at once: zstd gives up Python's lock for each call, and has to wait for it after that.
-    """
-    bodies = [each.stored for each in entries]  # once: each may be packed at any time
-    packed: dict[int, tuple[Dictionary, list[int]]] = {}
-    for at, each in enumerate(entries):
-        if (dictionary := each.dictionary) is not None and bodies[at].startswith(MAGIC):
-            packed.setdefault(id(dictionary), (dictionary, []))[1].append(at)
-    for dictionary, places in packed.values():
-        for at, body in zip(places, dictionary.unpack_all([bodies[at] for at in places]), strict=True):
-            bodies[at] = body
-    return bodies
-
-
-def in_batches(entries: Sequence[Entry]) -> Iterator[tuple[Entry, bytes]]:
-    """Objects, each with its JSON; not all of which is there at a time."""
-    for start in range(0, len(entries), BATCH):
-        some = entries[start : start + BATCH]
-        yield from zip(some, bodies_of(some), strict=True)
-
-
-def decode_all(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """Objects, a private copy of each."""
-    return [loads(body) for _, body in in_batches(entries)]
-
-
-def loads(body: bytes) -> dict[str, Any]:
-    """An object's JSON as dictionaries."""
-    found: dict[str, Any]
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        # From Python 3.12 on, msgspec reads what is nested deeper than orjson reads; and by it the object was taken.
-        try:
-            found = msgspec.json.decode(body)
-        except (msgspec.MsgspecError, RecursionError):
-            raise error from None
-    return found
 
 
 def encode(body: Mapping[str, Any]) -> Entry:

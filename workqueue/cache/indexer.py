@@ -14,12 +14,14 @@ import msgspec
 
 from workqueue.base.errors import ConfigurationError, IndexConflict
 from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache.entry import Batch, Entry, encode, in_batches, loads
-from workqueue.cache.indexes import IndexFunc, ReadyMade, index_values
+from workqueue.cache.batches import Batch, in_batches
+from workqueue.cache.entry import Entry, encode
+from workqueue.cache.indexes import IndexFunc, ReadyMade, Values, index_values
 from workqueue.cache.packing import Compression, Packer
+from workqueue.cache.parsing import Part, Raw, loads, parse_object
 from workqueue.cache.reader import Reader
 from workqueue.cache.table import Table
-from workqueue.cache.wire import Part, Raw, Values, WireDecoder, parse_object
+from workqueue.cache.wire import WireDecoder
 
 logger = logging.getLogger("workqueue.cache")
 

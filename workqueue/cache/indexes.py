@@ -14,6 +14,10 @@ from workqueue.base.errors import ConfigurationError
 IndexFunc = Callable[[Mapping[str, Any]], Iterable[str]]
 
 
+#: The values of one object in each index; None where the index function raised.
+Values = dict[str, tuple[str, ...] | None]
+
+
 @dataclass(frozen=True, slots=True)
 class FieldIndex:
     """Indexes by one field; see :func:`field`."""

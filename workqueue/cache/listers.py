@@ -9,7 +9,7 @@ from typing import Any
 
 from workqueue.base.errors import ObjectNotFound
 from workqueue.base.keys import ObjectKey
-from workqueue.cache.entry import decode_all
+from workqueue.cache.batches import decode_all
 from workqueue.cache.reader import Reader
 from workqueue.cache.selectors import Everything, Nothing, Selector, as_selector
 

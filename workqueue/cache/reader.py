@@ -14,7 +14,8 @@ from typing import Any
 
 from workqueue.base.errors import IndexNotFound
 from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache.entry import Entry, decode_all
+from workqueue.cache.batches import decode_all
+from workqueue.cache.entry import Entry
 from workqueue.cache.indexes import IndexFunc, index_values
 from workqueue.cache.packing import PackingStatistics
 from workqueue.cache.table import Table

@@ -10,6 +10,8 @@ from types import MappingProxyType
 
 import msgspec
 
+from workqueue.cache.indexes import Values
+
 #: As many are remembered; what does not repeat is forgotten again.
 LIMIT = 4096
 #: Bytes of a label set, and characters of a value, above which it is not remembered: whoever may write objects can make
@@ -33,10 +35,10 @@ class SharedValues(dict[str, tuple[str, ...]]):
         return made
 
 
-class SharedCombinations(dict[tuple[tuple[str, ...] | None, ...], dict[str, tuple[str, ...] | None]]):
+class SharedCombinations(dict[tuple[tuple[str, ...] | None, ...], Values]):
     """What is found for one object in all indexes, by the values: nobody may change it."""
 
-    def share(self, found: dict[str, tuple[str, ...] | None]) -> dict[str, tuple[str, ...] | None]:
+    def share(self, found: Values) -> Values:
         """The same, kept once."""
         combination = tuple(found.values())
         known = self.get(combination)

@@ -7,9 +7,8 @@ import threading
 
 from workqueue.base.keys import ObjectKey
 from workqueue.cache.entry import Entry
-from workqueue.cache.indexes import IndexFunc, NamespaceIndex
+from workqueue.cache.indexes import IndexFunc, NamespaceIndex, Values
 from workqueue.cache.packing import Packer
-from workqueue.cache.wire import Values
 
 
 class Table:

@@ -3,57 +3,30 @@
 Making dictionaries of an object costs more than everything else that happens to it, and most
 objects are never looked at. So its key, uid, version, labels and the fields that indexes want are
 taken by a decoder that skips the rest (msgspec, which still checks it to be JSON), and
-``metadata.managedFields`` is cut out of the bytes. What does not have the shape that an API server
+``metadata.managedFields`` is left out of the bytes. What does not have the shape that an API server
 gives its objects goes the long way, through :func:`workqueue.cache.entry.encode`.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
-import orjson
 
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.entry import Entry, describe, encode
-from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, OwnerIndex, text_values
+from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, OwnerIndex, Values, text_values
+from workqueue.cache.parsing import Part, Raw, parse_object
 from workqueue.cache.scanning import joined, members
 from workqueue.cache.shared import NO_LABELS, SharedCombinations, SharedLabels, SharedValues
-
-#: The values of one object in each index; None where the index function raised.
-Values = dict[str, tuple[str, ...] | None]
 
 _MANAGED = b'"managedFields":'
 _STAND_IN = b"0"
 _COMMA = ord(",")
 
 _Getter = Callable[[Any], Any]
-
-
-class Part(NamedTuple):
-    """An object's JSON where it is a part of something longer: whoever stores it copies once what is to be kept."""
-
-    data: bytes
-    start: int
-    end: int
-
-    @classmethod
-    def whole(cls, data: bytes) -> "Part":
-        """All of it."""
-        return cls(data, 0, len(data))
-
-    def __bytes__(self) -> bytes:
-        return self.data[self.start : self.end]
-
-
-#: An object's JSON.
-Raw = bytes | Part
-
-
-class TooDeep(InvalidObject):
-    """An object that is nested deeper than anything here can read. An API server takes such."""
 
 
 class WireDecoder:
@@ -68,11 +41,11 @@ class WireDecoder:
         paths = _apart({name: path for name, path in others.items() if _ODD.search("".join(path)) is None})
         #: A field that an index wants may be said by the list's head.
         self._wants_head = any(path[0] in ("kind", "apiVersion") for path in paths.values())
-        #: Names of the indexes whose values :meth:`decode` gives.
         self._namespaces = [name for name, index in indexers.items() if isinstance(index, NamespaceIndex)]
         self._owners = [name for name, index in indexers.items() if isinstance(index, OwnerIndex)]
         self._labels = list(labels.items())
         self._annotations = list(notes.items())
+        #: Names of the indexes whose values :meth:`decode` gives.
         self.indexes = frozenset([*labels, *notes, *paths, *self._namespaces, *self._owners])
         tree, attributes = _tree(paths)
         self._fields: list[tuple[str, _Getter]] = [(name, attrgetter(path)) for name, path in attributes.items()]
@@ -184,45 +157,6 @@ class WireDecoder:
             parts = members(b"{" + head[:-1] + b"}") | members(bytes(raw))
             parts["metadata"] = joined({k: v for k, v in members(parts["metadata"]).items() if k != "managedFields"})
             return describe(body, joined(parts)), {}
-
-
-def parse_object(raw: Raw, *, head: bytes = b"") -> dict[str, Any]:
-    """An object's JSON as dictionaries.
-
-    :param raw: the object.
-    :param head: as of :meth:`WireDecoder.decode`.
-    :raises InvalidObject: if it is no JSON, or no object.
-    """
-    try:
-        body = orjson.loads(bytes(raw))
-    except ValueError as error:
-        if "depth limit" in str(error):
-            raise TooDeep("an object that is nested too deep to be read") from None
-        raise InvalidObject(f"an object that is no JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise InvalidObject("object has no meta: it is no JSON object")
-    return {**orjson.loads(b"{" + head[:-1] + b"}"), **body} if head else body
-
-
-def parse_identity(raw: Raw) -> dict[str, Any]:
-    """As much of an object as tells which one it is, in which state; of one that is nested too deep as well.
-
-    :param raw: the object.
-    :return: the object, or one with ``metadata`` alone, and in that name, namespace, uid and resourceVersion.
-    :raises InvalidObject: if it is no JSON, or no object.
-    """
-    try:
-        return parse_object(raw)
-    except TooDeep:
-        metadata = members(members(bytes(raw)).get("metadata", b""))
-        known = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion") if name in metadata}
-        try:
-            return {"metadata": {name: _text.decode(value) for name, value in known.items()}}
-        except msgspec.MsgspecError as error:
-            raise InvalidObject(f"an object that is no JSON: {error}") from None
-
-
-_text = msgspec.json.Decoder(str)
 
 
 class _Metadata(msgspec.Struct, gc=False):

@@ -7,8 +7,8 @@ from typing import Literal
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache import Prepared, Raw, parse_identity, parse_object
-from workqueue.cache.entry import Batch
-from workqueue.cache.wire import TooDeep
+from workqueue.cache.batches import Batch
+from workqueue.cache.parsing import TooDeep
 from workqueue.informer.informer import Informer
 from workqueue.informer.wire import Malformed
 

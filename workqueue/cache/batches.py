@@ -1,0 +1,70 @@
+"""Objects that are packed or unpacked together.
+
+zstd gives up Python's lock for each call, and whoever called it waits for its turn after that: one
+call for many objects waits once.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from workqueue.base.keys import ObjectKey
+from workqueue.cache.entry import Entry
+from workqueue.cache.packing import MAGIC, Dictionary
+from workqueue.cache.parsing import loads
+
+#: Bodies in one go, and the bytes of bodies that are enough for that: milliseconds.
+BATCH, BATCH_BYTES = 64, 512 * 1024
+
+
+class Batch:
+    """Objects that are packed together; of one key only the latest."""
+
+    def __init__(self) -> None:
+        self._entries: dict[ObjectKey, tuple[Entry, int]] = {}
+        self._bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        """It is worth packing, or takes long enough."""
+        return len(self._entries) >= BATCH or self._bytes >= BATCH_BYTES
+
+    def add(self, entry: Entry) -> None:
+        """One more, in the place of what it displaces."""
+        self.discard(entry.key)
+        size = len(entry.stored)
+        self._entries[entry.key] = entry, size
+        self._bytes += size
+
+    def discard(self, key: ObjectKey) -> None:
+        """One less, if it is here."""
+        self._bytes -= self._entries.pop(key, (None, 0))[1]
+
+    def take(self) -> list[Entry]:
+        """All of them that are to be packed; none is left."""
+        entries, self._entries, self._bytes = self._entries, {}, 0
+        return [entry for entry, _ in entries.values() if not entry.is_settled]
+
+
+def bodies_of(entries: Sequence[Entry]) -> list[bytes]:
+    """Some objects as JSON; those that are packed are unpacked at once."""
+    bodies = [each.stored for each in entries]  # once: each may be packed at any time
+    packed: dict[int, tuple[Dictionary, list[int]]] = {}
+    for at, each in enumerate(entries):
+        if (dictionary := each.dictionary) is not None and bodies[at].startswith(MAGIC):
+            packed.setdefault(id(dictionary), (dictionary, []))[1].append(at)
+    for dictionary, places in packed.values():
+        for at, body in zip(places, dictionary.unpack_all([bodies[at] for at in places]), strict=True):
+            bodies[at] = body
+    return bodies
+
+
+def in_batches(entries: Sequence[Entry]) -> Iterator[tuple[Entry, bytes]]:
+    """Objects, each with its JSON; not all of which is there at a time."""
+    for start in range(0, len(entries), BATCH):
+        some = entries[start : start + BATCH]
+        yield from zip(some, bodies_of(some), strict=True)
+
+
+def decode_all(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Objects, a private copy of each."""
+    return [loads(body) for _, body in in_batches(entries)]
