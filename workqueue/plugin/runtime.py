@@ -13,11 +13,9 @@ import asyncio
 import functools
 import itertools
 import logging
-import os
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from importlib.metadata import version
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import kopf
 
@@ -31,7 +29,8 @@ from workqueue.plugin.controllers import ManagedController
 from workqueue.plugin.endurance import Endurance
 from workqueue.plugin.entrance import Entrance, patience
 from workqueue.plugin.impatience import Impatience
-from workqueue.plugin.internals import hook_in, obstacles, on_stop, selectors, stop_operator
+from workqueue.plugin.internals import hook_in, on_stop, selectors, stop_operator
+from workqueue.plugin.lane_choice import choose_lanes
 from workqueue.plugin.login import Login
 from workqueue.plugin.noise import PREFIX, HandlerNoise, leave_finalizers_alone
 from workqueue.plugin.options import QueueOptions
@@ -45,9 +44,6 @@ from workqueue.prometheus import PrometheusMetrics
 from workqueue.status import StatusServer
 
 logger = logging.getLogger("workqueue.plugin")
-
-#: The environment's word for lanes that nobody has chosen.
-LANE_VARIABLE = "WORKQUEUE_LANE"
 
 #: The name under which a registry carries its runtime.
 _ATTRIBUTE = "_kopf_workqueue_runtime"
@@ -202,7 +198,7 @@ class Runtime:
         leave_finalizers_alone(settings, self._registry)
         scope = Scope.of_run(settings, self.namespaces)
         endurance = Endurance(self.clock)
-        lanes = self._choose_lanes()
+        lanes = choose_lanes({informer.name: informer.wanted_lane for informer in self._informers})
         streams = [informer.stream_lane for informer in self._informers if lanes[informer.name] == "stream"]
         intake = None
         if streams:
@@ -245,32 +241,11 @@ class Runtime:
                 daemon=True,
             ).start()
 
-    def _choose_lanes(self) -> dict[str, Literal["stream", "handlers"]]:
-        """Which lane feeds each informer in this run, by the informers' names."""
-        choice = os.environ.get(LANE_VARIABLE) or "auto"
-        if choice not in get_args(LaneName):
-            raise ConfigurationError(f"{LANE_VARIABLE}={choice}: expected one of {', '.join(get_args(LaneName))}")
-        wanted = {
-            informer.name: choice if informer.wanted_lane == "auto" else informer.wanted_lane
-            for informer in self._informers
-        }
-        lacks = obstacles()
-        told = f"Kopf {version('kopf')} lacks or changed {', '.join(lacks)}"
-        if lacks and (demanded := [name for name, lane in wanted.items() if lane == "stream"]):
-            raise ConfigurationError(
-                f"informer {demanded[0]} cannot have lane='stream': {told}; leave the choice to 'auto', or take a Kopf "
-                "that this version knows"
-            )
-        if lacks and "auto" in wanted.values():
-            logger.warning("%s: informers run on the handlers lane, which is slower and sees less", told)
-        return {name: "handlers" if lacks or lane == "handlers" else "stream" for name, lane in wanted.items()}
-
     async def _log_in(self, settings: kopf.OperatorSettings, **kwargs: Any) -> kopf.ConnectionInfo:
         """Kopf's login. It is also the first thing of ours that runs after all startup handlers are through."""
         self._running = True
-        for _ in range(
-            3
-        ):  # Kopf takes the signals an iteration of the loop after it began its tasks, this one included
+        # Kopf takes the signals an iteration of the loop after it began its tasks, this one included.
+        for _ in range(3):
             await asyncio.sleep(0)
         self._impatience.arm()
         if self._reason is None and self._entrance is not None:
