@@ -390,8 +390,8 @@ def test_neither_objects_of_known_kinds_nor_custom_resources_take_the_long_way()
 
 
 def test_a_field_of_the_name_is_no_managed_fields_whatever_its_value():
-    check(b'{"metadata":{"name":"n","managed\\u0046ields":0},"spec":{"managedFields":0,"x":1}}')
-    check(b'{"spec":{"managedFields":[1],"x":1},"metadata":{"name":"n","managed\\u0046ields":[1]}}')
+    check(b'{"metadata":{"name":"n","managed\\u0046ields":0},"spec":{"managedFields":0,"w":1}}')
+    check(b'{"spec":{"managedFields":[1],"w":1},"metadata":{"name":"n","managed\\u0046ields":[1]}}')
     check(b'{"metadata":{"name":"n","managed\\u0046ields":[1]},"spec":{"metadata":{"managedFields":[1]}}}')
 
 

@@ -32,6 +32,7 @@ from tests.informer.streams import (
 )
 from workqueue.cache import Indexer, field, label
 from workqueue.informer import LISTED, Backoff, Informer, Interrupted, Reflector, Refused, liveness, reflector
+from workqueue.informer.patience import Patience
 from workqueue.testing import FakeClock
 
 A1, A2, A3 = (pod("a", rv=rv, node=f"n{rv}") for rv in (11, 21, 31))
@@ -223,15 +224,24 @@ async def test_a_streaming_list_without_its_bookmark_is_given_up_for_pages(impat
 
 @scenario
 async def test_patience_counts_from_the_last_new_object(monkeypatch):
-    monkeypatch.setattr(reflector, "BOOKMARK_PATIENCE", 0.3)
+    """That it is over after that, and when, is test_patience's."""
+    renewed = []
+
+    class Counted(Patience):
+        def renew(self):
+            renewed.append(self)
+            super().renew()
+
+    monkeypatch.setattr(reflector, "Patience", Counted)
     world = World([])
     async with world.follow() as following:
         for number in range(6):
-            await asyncio.sleep(0.1)
             await following.feed(added(pod(f"p{number}", rv=number + 1)))
-        await following.feed(closing(20))
+        await following.feed(added(pod("p0", rv=7)), closing(20))
         assert len(world.informer.reader) == 6
         assert world.source.take() == ["watch None"]
+    assert len(renewed) == 1 + 6, "at its begin, and by each object that was not there before"
+    assert len(set(map(id, renewed))) == 1
 
 
 @pytest.mark.parametrize("code", [400, 422])

@@ -19,7 +19,7 @@ class Table:
         self.packer = packer
         self.lock = threading.Lock()
         # All below are guarded by lock.
-        #: The objects. An entry is never changed, only replaced.
+        #: The objects. What an entry says is never changed, only replaced.
         self.entries: dict[ObjectKey, Entry] = {}
         #: The sum of len(stored) over entries.
         self.body_bytes = 0

@@ -81,7 +81,7 @@ class WireDecoder:
             name, space = metadata.name, metadata.namespace or ""
             labels = self._shared_labels[raw_labels] if (raw_labels := bytes(metadata.labels)) else NO_LABELS
             managed = memoryview(metadata.managedFields)
-            at, to = self._find(part, name, managed) if managed.nbytes else (end, end)
+            at, to = _find(part, managed) if managed.nbytes else (end, end)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return self._long_way(raw, head)
         if at < 0 or not name or "/" in name or "/" in space or (head and data[start : start + 1] != b"{"):
@@ -128,26 +128,6 @@ class WireDecoder:
         )
         return entry, self._shared_combinations.share(values)
 
-    def _find(self, part: Part, name: str, value: memoryview) -> tuple[int, int]:
-        """Where an object's managed fields begin and end, with a comma; below 0 if that is not sure.
-
-        Their name may be that of another field, too. It is the right one if the object would have them in its
-        metadata if all behind the name were cut off, and two braces closed.
-        """
-        data, start, end = part
-        at = data.find(_MANAGED, start, end)
-        begin = at + len(_MANAGED)
-        if at <= start or not data.startswith(value, begin):
-            return -1, -1
-        metadata = _beginning.decode(data[start:begin] + _STAND_IN + b"}}").metadata
-        if bytes(metadata.managedFields) != _STAND_IN or value == _STAND_IN or metadata.name not in (None, name):
-            return -1, -1
-        to = begin + value.nbytes
-        if data[to] != _COMMA:  # the last field, as an API server has it in what it knows itself
-            return (at - 1, to) if data[at - 1] == _COMMA and metadata.name else (-1, -1)
-        # The fields of a custom resource's metadata are sorted: name, uid and others follow.
-        return (at, to + 1) if data.find(_MANAGED, to, end) < 0 else (-1, -1)
-
     def _long_way(self, raw: Raw, head: bytes) -> tuple[Entry, Values]:
         body = parse_object(raw, head=head)
         try:
@@ -173,7 +153,6 @@ class _Owner(msgspec.Struct, gc=False):
 
 
 class _MetadataBeginning(msgspec.Struct, gc=False):
-    name: str | None = None
     managedFields: msgspec.Raw = msgspec.Raw()  # noqa: N815
 
 
@@ -187,6 +166,28 @@ _LABELS, _ANNOTATIONS = ("metadata", "labels"), ("metadata", "annotations")
 
 #: What msgspec takes in no field's name.
 _ODD = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
+
+
+def _find(part: Part, value: memoryview) -> tuple[int, int]:
+    """Where an object's managed fields begin and end, with a comma; below 0 if that is not sure.
+
+    Their name may be that of another field, too. It is the right one if the object would have them in its metadata if
+    all behind the name were cut off, and two braces closed. Where a name comes twice, which no API server writes, one
+    of two may be left.
+    """
+    data, start, end = part
+    at = data.find(_MANAGED, start, end)
+    begin = at + len(_MANAGED)
+    if at <= start or not data.startswith(value, begin):
+        return -1, -1
+    found = _beginning.decode(data[start:begin] + _STAND_IN + b"}}").metadata.managedFields
+    if bytes(found) != _STAND_IN or value == _STAND_IN:
+        return -1, -1
+    to = begin + value.nbytes
+    if data[to] != _COMMA:  # the last field, as an API server has it in what it knows itself
+        return (at - 1, to) if data[at - 1] == _COMMA else (-1, -1)
+    # The fields of a custom resource's metadata are sorted: name, uid and others follow.
+    return (at, to + 1) if data.find(_MANAGED, to, end) < 0 else (-1, -1)
 
 
 def _is_text(raw: bytes) -> bool:
