@@ -431,3 +431,22 @@ def test_what_a_function_of_a_users_indexes_by_is_found_before_bodies_are_packed
     informer.replace(collection.objects)
     assert unpacked == []
     assert informer.reader.index_keys("images", pod(3)["spec"]["nodeName"])
+
+
+def test_what_was_packed_meanwhile_is_not_packed_again(trained):
+    batch = Batch()
+    waiting, packed = entry_of("a"), entry_of("b")
+    batch.add(waiting)
+    batch.add(packed)
+    packed.pack(b"{", trained)
+    assert batch.take() == [waiting]
+
+
+def test_of_what_was_removed_before_it_was_packed_nothing_is_kept():
+    indexer = Indexer(compression="zstd")
+    raw = b'{"metadata":{"name":"a"},"text":"' + b"x" * 1000 + b'"}'
+    before = sys.getrefcount(raw)
+    key = indexer.put(indexer.prepare(raw)).new.key
+    assert sys.getrefcount(raw) > before
+    indexer.remove(key)
+    assert sys.getrefcount(raw) == before
