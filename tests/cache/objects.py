@@ -1,5 +1,7 @@
 """Objects as the API server sends them, as small as they can be."""
 
+from workqueue.cache import Entry
+
 
 def pod(name="web", namespace="default", *, uid="u1", rv="1", labels=None, node=None, **spec):
     """A pod; parts that are None are left out, as the API server does."""
@@ -23,3 +25,8 @@ def pod(name="web", namespace="default", *, uid="u1", rv="1", labels=None, node=
 def names(bodies):
     """The names of objects or keys, sorted: a cache lists in no order."""
     return sorted(body["metadata"]["name"] if isinstance(body, dict) else body.name for body in bodies)
+
+
+def raw_entry(stored, name="x", namespace=""):
+    """An entry with this body, whatever it is."""
+    return Entry(namespace=namespace, name=name, compact_uid="", compact_version="", labels={}, stored=stored)

@@ -9,7 +9,6 @@ from tests.queues.conftest import PATIENCE
 from workqueue.base.errors import InvalidObject
 from workqueue.cache import Indexer, field, label, namespace
 from workqueue.cache.entry import encode
-from workqueue.cache.indexer import Prepared
 
 # Index functions that change what they are given.
 
@@ -94,7 +93,7 @@ def test_an_index_function_that_reads_the_cache_hangs_nobody(background, verb):
     if verb != "add_indexers":
         indexer.add_indexers({"reading": function})
     work = {
-        "put": lambda: indexer.put(Prepared(encode(pod("a")), {})),
+        "put": lambda: indexer.put(encode(pod("a"))),
         "add": lambda: indexer.add(pod("a")),
         "replace": lambda: indexer.replace([pod("owner", node="n1"), pod("a")]),
         "add_indexers": lambda: (indexer.add(pod("a")), indexer.add_indexers({"reading": function})),

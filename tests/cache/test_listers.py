@@ -7,7 +7,19 @@ import pytest
 
 from tests.cache.objects import names, pod
 from workqueue.base.errors import InvalidSelector, ObjectNotFound, WorkqueueError
-from workqueue.cache import NAMESPACE_INDEX, Everything, Indexer, Lister, Nothing, listers, namespace, parse_selector
+from workqueue.cache import (
+    NAMESPACE_INDEX,
+    Everything,
+    Indexer,
+    Lister,
+    Nothing,
+    Reader,
+    field,
+    label,
+    namespace,
+    pages,
+    parse_selector,
+)
 
 PODS = [
     pod("a1", "a", labels={"app": "web", "tier": "gold"}),
@@ -84,9 +96,9 @@ def test_a_selector_that_cannot_be_read_is_an_error(lister, scope):
 
 def test_only_selected_objects_are_decoded(lister, monkeypatch):
     decoded = []
-    decode_all = listers.decode_all
+    decode_all = pages.decode_all
     monkeypatch.setattr(
-        listers, "decode_all", lambda entries: decoded.extend(each.key.name for each in entries) or decode_all(entries)
+        pages, "decode_all", lambda entries: decoded.extend(each.key.name for each in entries) or decode_all(entries)
     )
     lister.list("tier")
     lister.list(Nothing())
@@ -112,3 +124,79 @@ def test_the_namespace_index_is_used_where_it_exists(indexer, lister, monkeypatc
     monkeypatch.setattr(type(indexer.reader), "entries", lambda reader: asked.append("all") or entries(reader))
     assert names(lister.list(namespace="a")) == ["a1", "a2"]
     assert asked == ([] if NAMESPACE_INDEX in indexer.indexers() else ["all"])
+
+
+# Indexes.
+
+NAMES = {
+    "by namespace": namespace(),
+    "by app": label("app"),
+    "by tier": label("tier"),
+    "by node": field("spec.nodeName"),
+}
+
+
+@pytest.mark.parametrize(
+    ("selector", "scope", "asked"),
+    [
+        ("app=web", "", ("by app", "web")),
+        ({"app": "web"}, "", ("by app", "web")),
+        ("app in (web, db)", "", ("by app", "db", "web")),
+        ("app=web,tier=gold", "", ("by tier", "gold")),  # one has this, two have that
+        ("tier,app=web", "", ("by app", "web")),
+        ("app=nobody", "a", ("by app", "nobody")),
+        ("app=web", "b", ("by app", "web")),
+        ("app in (web, db)", "b", ("by namespace", "b")),  # two are in it, three have one of these
+        ("", "a", ("by namespace", "a")),
+        ("app=db", "a", ("by app", "db")),
+        # What has the label with no value, or has it not, is in no index.
+        ("app=", "", None),
+        ("app in (web,)", "", None),
+        ("app!=web", "", None),
+        ("app", "", None),
+        ("!app", "", None),
+        ("other=web", "", None),
+        ("other=web", "a", ("by namespace", "a")),
+        ("", "", None),
+    ],
+)
+def test_the_index_that_finds_the_fewest_answers(selector, scope, asked, monkeypatch):
+    indexer = Indexer(NAMES)
+    indexer.replace([*PODS, pod("empty", "a", labels={"app": ""})])
+    plain = Indexer()
+    plain.replace(indexer.list())
+    found = []
+    for name in ("entries", "entries_by_index"):
+        original = getattr(Reader, name)
+        monkeypatch.setattr(
+            Reader, name, lambda reader, *way, original=original: found.append(way or None) or original(reader, *way)
+        )
+    selected = Lister(indexer.reader).list(selector, namespace=scope)
+    assert found == [asked]
+    assert names(selected) == names(Lister(plain.reader).list(selector, namespace=scope))
+
+
+def test_a_function_of_ones_own_that_is_called_like_the_namespace_index_is_none():
+    indexer = Indexer({NAMESPACE_INDEX: lambda body: ["b"]})
+    indexer.replace(PODS)
+    assert names(Lister(indexer.reader).list(namespace="a")) == ["a1", "a2"]
+
+
+# Pages.
+
+
+def test_a_selection_comes_in_pages_in_the_order_of_its_keys(lister):
+    first = lister.list("app", limit=2)
+    assert [body["metadata"]["name"] for body in first] == ["a1", "a2"]
+    second = lister.list("app", limit=2, continue_=first.continue_)
+    assert ([body["metadata"]["name"] for body in second], second.continue_) == (["b1"], "")
+    whole = lister.list("app", limit=3)
+    assert (len(whole), whole.continue_) == (3, "")
+    assert lister.list("app").continue_ == ""
+
+
+def test_a_page_of_a_namespace_is_of_that_namespace(lister):
+    page = lister.list(namespace="a", limit=1)
+    assert ([body["metadata"]["name"] for body in page], page.continue_) == (["a1"], "a/a1")
+    page = lister.list(namespace="a", limit=1, continue_=page.continue_)
+    assert ([body["metadata"]["name"] for body in page], page.continue_) == (["a2"], "")

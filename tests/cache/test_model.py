@@ -15,7 +15,7 @@ from tests.cache.conftest import pack_at_once
 from tests.cache.objects import pod
 from workqueue.base.errors import IndexConflict, InvalidObject
 from workqueue.base.keys import object_key
-from workqueue.cache import NAMESPACE_INDEX, Indexer, Lister, field, label, namespace
+from workqueue.cache import NAMESPACE_INDEX, Indexer, Lister, field, label, namespace, pieces, reader
 
 VALUES = "xyz"
 
@@ -36,7 +36,7 @@ INDEXES = {
 
 pods = st.builds(
     pod,
-    st.sampled_from("abc"),
+    st.sampled_from("abcde"),
     st.sampled_from(["", "n", "m"]),
     uid=st.sampled_from([None, "u1", "u2"]),
     rv=st.sampled_from([None, 1, 2, "opaque"]),
@@ -54,9 +54,11 @@ class CacheMachine(RuleBasedStateMachine):
     @initialize(names=st.sets(st.sampled_from(sorted(INDEXES))), compression=st.sampled_from(["none", "auto", "zstd"]))
     def make(self, names, compression):
         self.patched = pytest.MonkeyPatch()
-        pack_at_once(self.patched)
+        pack_at_once(self.patched)  # and with another dictionary from time to time, beside those that were there before
+        self.patched.setattr(pieces, "PIECE", 1)
+        self.patched.setattr(reader, "LARGE", 2)
         self.indexer = Indexer({name: INDEXES[name][0] for name in names}, compression=compression)
-        self.names, self.model, self.errors = set(names), {}, 0
+        self.names, self.model, self.errors, self.snapshots = set(names), {}, 0, []
 
     @rule(body=pods, verb=st.sampled_from(["add", "update"]))
     def write(self, body, verb):
@@ -74,11 +76,51 @@ class CacheMachine(RuleBasedStateMachine):
     @rule(bodies=st.lists(pods, max_size=6))
     def replace(self, bodies):
         changes = self.indexer.replace(bodies)
-        before, self.model = self.model, {object_key(body): body for body in bodies}
+        before, self.model = self.model, {}
+        for body in bodies:
+            self.model.pop(object_key(body), None)
+            self.model[object_key(body)] = body
         told = [(old and old.decode(), new and new.decode()) for old, new in changes]
         gone = [(old, None) for key, old in before.items() if key not in self.model]
-        assert told == gone + [(before.get(key), body) for key, body in self.model.items()]
+        assert all(each in gone for each in told[: len(gone)]), "removals come first, in no order"
+        assert told[len(gone) :] == [(before.get(key), body) for key, body in self.model.items()]
         self.errors += expected_errors(self.model.values(), self.names)
+
+    @rule(bodies=st.lists(pods, max_size=4), scope=st.sampled_from(["", "n", "m"]))
+    def replace_namespace(self, bodies, scope):
+        if scope == "":
+            return  # it stands for all
+        bodies = [body for body in bodies if body["metadata"].get("namespace", "") == scope]
+        self.indexer.replace(bodies, namespace=scope)
+        came = {object_key(body): body for body in bodies}
+        self.model = {key: body for key, body in self.model.items() if key.namespace != scope} | came
+        self.errors += expected_errors(came.values(), self.names)
+
+    @rule(bodies=st.lists(pods, max_size=6), missing=st.sets(st.integers(0, 5)))
+    def replace_by_a_draft(self, bodies, missing):
+        draft = self.indexer.draft()
+        self.model = {}
+        for number, body in enumerate(bodies):
+            if number in missing:
+                draft.remove(object_key(body))
+                self.model.pop(object_key(body), None)
+            else:
+                draft.add(self.indexer.complete(self.indexer.prepare(body)))
+                self.model[object_key(body)] = body
+                self.errors += expected_errors([body], self.names)
+        assert len(draft) == len(self.model)
+        self.indexer.replace(draft)
+
+    @rule()
+    def begin_to_iterate(self):
+        """What is read of an instant stays as it was then, whatever comes after."""
+        self.snapshots.append((iter(self.indexer), dict(self.model)))
+
+    @rule()
+    def end_to_iterate(self):
+        while self.snapshots:
+            iterator, model = self.snapshots.pop()
+            assert {object_key(body): body for body in iterator} == model
 
     @rule(bodies=st.lists(pods, max_size=3), position=st.integers(0, 3))
     def fail_to_replace(self, bodies, position):
@@ -106,6 +148,7 @@ class CacheMachine(RuleBasedStateMachine):
         indexer._check()
         assert {object_key(body): body for body in indexer.list()} == self.model
         assert sorted(indexer.list_keys()) == sorted(self.model)
+        assert self.in_pages(indexer.list) == sorted(self.model)
         assert set(indexer.indexers()) == self.names
         assert indexer.statistics().index_errors == self.errors
         for name in self.names:
@@ -117,11 +160,26 @@ class CacheMachine(RuleBasedStateMachine):
             for value in VALUES:
                 assert indexer.index_keys(name, value) == sorted(table.get(value, []))
                 assert sorted(map(object_key, indexer.by_index(name, value))) == sorted(table.get(value, []))
-        for scope in ("n", "m"):
-            assert sorted(map(object_key, lister.list("app=x", namespace=scope))) == sorted(
-                key for key, body in self.model.items()
-                if key.namespace == scope and body["metadata"].get("labels") == {"app": "x"}
-            )  # fmt: skip
+        for scope in ("", "n", "m"):
+            for selector, apps in (("app=x", "x"), ("app in (x, y)", "xy"), ("app notin (x)", ["y", None])):
+                wanted = sorted(
+                    key for key, body in self.model.items()
+                    if (body["metadata"].get("labels") or {}).get("app") in [*apps] and scope in ("", key.namespace)
+                )  # fmt: skip
+                assert sorted(map(object_key, lister.list(selector, namespace=scope))) == wanted
+                assert self.in_pages(lambda scope=scope, selector=selector, **page: lister.list(
+                    selector, namespace=scope, **page)) == wanted  # fmt: skip
+
+    def in_pages(self, list_):
+        """All keys, two at a time."""
+        page = list_(limit=2)
+        found = list(map(object_key, page))
+        while page.continue_:
+            assert len(page) == 2
+            page = list_(limit=2, continue_=page.continue_)
+            assert page, "a page that was promised is empty"
+            found += map(object_key, page)
+        return found
 
 
 TestCache = CacheMachine.TestCase

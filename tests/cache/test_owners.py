@@ -6,8 +6,8 @@ from types import MappingProxyType
 
 import pytest
 
-from workqueue.base.keys import ObjectKey
-from workqueue.cache import Body, Entry, Indexer
+from tests.cache.objects import raw_entry
+from workqueue.cache import Body, Indexer
 from workqueue.cache.owners import OwnerReference, controller_of, owner_references
 
 FOO = {"apiVersion": "example.com/v1", "kind": "Foo", "name": "a", "uid": "u1", "controller": True}
@@ -39,7 +39,7 @@ MALFORMED = [
 
 def raw(body):
     """As an informer gives it to handlers: bytes that are decoded by whoever touches it."""
-    return Body(Entry(key=ObjectKey("", "x"), uid="", resource_version="", labels={}, stored=json.dumps(body).encode()))
+    return Body(raw_entry(json.dumps(body).encode()))
 
 
 def child(*references):
@@ -123,14 +123,14 @@ def test_a_malformed_reference_is_passed_over_and_the_others_are_not(given, malf
     ids=lambda each: repr(each[:20]),
 )
 def test_bytes_that_are_no_object_name_no_owner(garbage):
-    body = Body(Entry(key=ObjectKey("", "x"), uid="", resource_version="", labels={}, stored=garbage))
+    body = Body(raw_entry(garbage))
     assert owner_references(body) == []
 
 
 def test_an_object_of_the_cache_is_not_decoded():
     indexer = Indexer({})
     indexer.put(indexer.prepare(json.dumps(child(FOO)).encode()))
-    body = Body(indexer.entry(ObjectKey("", "x")))
+    body = Body(indexer.entry("x"))
     assert controller_of(body) == READ_FOO
     assert body._decoded is None
 

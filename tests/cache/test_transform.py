@@ -30,7 +30,7 @@ def test_every_object_is_stored_as_the_transform_returned_it(write):
     assert "spec" not in stored
     assert stored == drop_spec(pod())
     assert indexer.by_index("node", "n1") == []
-    assert indexer.prepare(given).entry.decode() == stored
+    assert indexer.prepare(given).decode() == stored
     indexer._check()
 
 

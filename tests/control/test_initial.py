@@ -38,7 +38,7 @@ def list_keys(controller, *keys):
 
 
 def test_it_is_the_informers_word_for_the_initial_list():
-    assert Notification("add", A, None, None, initial=True).origin == INITIAL
+    assert Notification("add", None, None, initial=True).origin == INITIAL
 
 
 # The tracker alone.

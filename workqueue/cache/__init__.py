@@ -1,10 +1,12 @@
 """The cache: objects by key, found by index, owned by nobody who reads them."""
 
-from workqueue.cache.entry import Body, Entry
-from workqueue.cache.indexer import Change, Indexer, Object, Prepared, Transform
+from workqueue.cache.draft import Change, Changes, Draft
+from workqueue.cache.entry import Body, Entry, compact_uid, compact_version
+from workqueue.cache.indexer import Indexer, Object, Transform
 from workqueue.cache.indexes import IndexFunc, annotation, field, label, namespace, owner_uid
 from workqueue.cache.listers import NAMESPACE_INDEX, Lister
 from workqueue.cache.packing import Compression, PackingStatistics
+from workqueue.cache.pages import Objects
 from workqueue.cache.parsing import Part, Raw, parse_identity, parse_object
 from workqueue.cache.reader import IndexerStatistics, Reader
 from workqueue.cache.selectors import Everything, Nothing, Selector, parse_selector
@@ -13,7 +15,9 @@ __all__ = [
     "NAMESPACE_INDEX",
     "Body",
     "Change",
+    "Changes",
     "Compression",
+    "Draft",
     "Entry",
     "Everything",
     "IndexFunc",
@@ -22,14 +26,16 @@ __all__ = [
     "Lister",
     "Nothing",
     "Object",
+    "Objects",
     "PackingStatistics",
     "Part",
-    "Prepared",
     "Raw",
     "Reader",
     "Selector",
     "Transform",
     "annotation",
+    "compact_uid",
+    "compact_version",
     "field",
     "label",
     "namespace",

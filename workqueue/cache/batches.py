@@ -7,7 +7,6 @@ call for many objects waits once.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from workqueue.base.keys import ObjectKey
 from workqueue.cache.entry import Entry
 from workqueue.cache.packing import MAGIC, Dictionary
 from workqueue.cache.parsing import loads
@@ -17,10 +16,10 @@ BATCH, BATCH_BYTES = 64, 512 * 1024
 
 
 class Batch:
-    """Objects that are packed together; of one key only the latest."""
+    """Objects that are packed together."""
 
     def __init__(self) -> None:
-        self._entries: dict[ObjectKey, tuple[Entry, int]] = {}
+        self._entries: list[Entry] = []
         self._bytes = 0
 
     @property
@@ -29,20 +28,14 @@ class Batch:
         return len(self._entries) >= BATCH or self._bytes >= BATCH_BYTES
 
     def add(self, entry: Entry) -> None:
-        """One more, in the place of what it displaces."""
-        self.discard(entry.key)
-        size = len(entry.stored)
-        self._entries[entry.key] = entry, size
-        self._bytes += size
-
-    def discard(self, key: ObjectKey) -> None:
-        """One less, if it is here."""
-        self._bytes -= self._entries.pop(key, (None, 0))[1]
+        """One more."""
+        self._entries.append(entry)
+        self._bytes += len(entry.stored)
 
     def take(self) -> list[Entry]:
         """All of them that are to be packed; none is left."""
-        entries, self._entries, self._bytes = self._entries, {}, 0
-        return [entry for entry, _ in entries.values() if not entry.is_settled]
+        entries, self._entries, self._bytes = self._entries, [], 0
+        return [entry for entry in entries if not entry.is_settled]
 
 
 def bodies_of(entries: Sequence[Entry]) -> list[bytes]:

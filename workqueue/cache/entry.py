@@ -5,6 +5,7 @@ cache through what it was given. ``metadata.managedFields`` is dropped: nobody r
 it is often half of an object.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -14,8 +15,23 @@ import orjson
 
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
+from workqueue.cache.indexes import Values
 from workqueue.cache.packing import MAGIC, Dictionary
 from workqueue.cache.parsing import loads
+
+#: How uids are written, all but those of some aggregated APIs; and versions. As numbers they need half the memory.
+_UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_VERSION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+
+
+def compact_uid(uid: str) -> int | str:
+    """A uid as a number above 0 if it is written as they are; else as it is."""
+    return (_UID.fullmatch(uid) and int(uid.replace("-", ""), 16)) or uid
+
+
+def compact_version(version: str) -> int | str:
+    """A resourceVersion as a number if it is one; else as it is."""
+    return int(version) if _VERSION.fullmatch(version) else version
 
 
 class Entry(msgspec.Struct, eq=False, gc=False):
@@ -24,17 +40,41 @@ class Entry(msgspec.Struct, eq=False, gc=False):
     The garbage collector need not look at it: nothing that it holds leads back to it.
     """
 
-    key: ObjectKey
-    #: "" where the API server gives none (some aggregated APIs).
-    uid: str
-    #: Opaque text, "" if there is none.
-    resource_version: str
+    #: "" in the cluster scope.
+    namespace: str
+    name: str
+    #: As of :func:`compact_uid`; "" where the API server gives none (some aggregated APIs).
+    compact_uid: int | str
+    #: As of :func:`compact_version`; "" if there is none.
+    compact_version: int | str
     #: Cannot be changed.
     labels: Mapping[str, str]
     #: The object as JSON, or a frame of :attr:`dictionary`, by which it is replaced at any time.
     stored: bytes
+    #: What it is found under in the cache's indexes, in their order; empty while that is not known. More may be added
+    #: at any time: whoever uses them goes by the indexes.
+    values: Values = ()
     #: Set before :attr:`stored` is a frame of it, and never again.
     dictionary: Dictionary | None = None
+
+    @property
+    def key(self) -> ObjectKey:
+        """Namespace and name."""
+        return ObjectKey(self.namespace, self.name)
+
+    @property
+    def uid(self) -> str:
+        """As the API server wrote it; "" where it gave none."""
+        uid = self.compact_uid
+        if isinstance(uid, str):
+            return uid
+        digits = f"{uid:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+    @property
+    def resource_version(self) -> str:
+        """Opaque text, "" if there is none."""
+        return str(self.compact_version)
 
     @property
     def body(self) -> bytes:
@@ -68,16 +108,20 @@ class Entry(msgspec.Struct, eq=False, gc=False):
 
     def is_same_object(self, other: "Entry") -> bool:
         """False if the uids tell that one is a recreation of the other under its name; a missing uid tells nothing."""
-        return not (self.uid and other.uid and self.uid != other.uid)
+        mine, others = self.compact_uid, other.compact_uid
+        return not (mine and others and mine != others)
 
     def is_same_state(self, other: "Entry") -> bool:
         """True if both are one object at one resourceVersion; a missing one tells nothing."""
-        version = self.resource_version
-        return bool(version) and version == other.resource_version and self.uid == other.uid
+        version = self.compact_version
+        return bool(version) and version == other.compact_version and self.compact_uid == other.compact_uid
 
     def is_older_than(self, other: "Entry") -> bool:
         """True if the resourceVersions say so; those that are no numbers are opaque and say nothing."""
-        mine, theirs = self.resource_version, other.resource_version
+        mine, theirs = self.compact_version, other.compact_version
+        if isinstance(mine, int) and isinstance(theirs, int):
+            return mine < theirs
+        mine, theirs = str(mine), str(theirs)
         # By length first: versions have no leading zeros, and no text is too long to compare.
         return mine.isdecimal() and theirs.isdecimal() and (len(mine), mine) < (len(theirs), theirs)
 
@@ -107,10 +151,12 @@ def describe(body: Mapping[str, Any], raw: bytes) -> Entry:
     :raises InvalidObject: if it has no name.
     """
     metadata = body["metadata"]
+    key = object_key(body)
     return Entry(
-        key=object_key(body),
-        uid=str(metadata.get("uid") or ""),
-        resource_version=str(metadata.get("resourceVersion") or ""),
+        namespace=key.namespace,
+        name=key.name,
+        compact_uid=compact_uid(str(metadata.get("uid") or "")),
+        compact_version=compact_version(str(metadata.get("resourceVersion") or "")),
         labels=MappingProxyType(_labels(metadata.get("labels"))),
         stored=raw,
     )

@@ -7,18 +7,19 @@ lock); objects without a name are refused.
 
 import builtins
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import Any
 
 from workqueue.base.errors import ConfigurationError, IndexConflict
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.batches import Batch, in_batches
+from workqueue.cache.draft import Change, Changes, Draft
 from workqueue.cache.entry import Entry, encode
-from workqueue.cache.indexes import IndexFunc, ReadyMade, Values, index_values
+from workqueue.cache.indexes import IndexFunc, NamespaceIndex, ReadyMade, Values, index_values
 from workqueue.cache.packing import Compression, Packer
 from workqueue.cache.parsing import Part, Raw, loads, parse_object
+from workqueue.cache.pieces import Piece
 from workqueue.cache.reader import Reader
 from workqueue.cache.table import Table
 from workqueue.cache.wire import WireDecoder
@@ -30,21 +31,6 @@ Transform = Callable[[dict[str, Any]], Mapping[str, Any]]
 
 #: An object: any mapping of JSON, or its JSON.
 Object = Mapping[str, Any] | Raw
-
-
-class Prepared(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """An object that is ready to be stored."""
-
-    entry: Entry
-    #: Its values in some of the indexes; the rest is computed when it is stored.
-    values: Values
-
-
-class Change(NamedTuple):
-    """What a write did to one key: (None, None) is nothing at all."""
-
-    old: Entry | None
-    new: Entry | None
 
 
 class Indexer(Reader):
@@ -68,6 +54,8 @@ class Indexer(Reader):
         #: Stored objects that are to be packed next.
         self._batch = Batch()
         self._transform = transform
+        #: Held while indexes are added, so that each has its place in the entries' values.
+        self._adding = threading.Lock()
         #: For the indexes that there are; replaced with them, under the table's lock.
         self._decoder = WireDecoder({})
         #: The same cache without the verbs that write.
@@ -84,7 +72,7 @@ class Indexer(Reader):
 
     update = add
 
-    def prepare(self, body: Object, *, head: bytes = b"") -> Prepared:
+    def prepare(self, body: Object, *, head: bytes = b"") -> Entry:
         """Make ready what :meth:`add` would store: transformed, not stored.
 
         :param body: an object, or its JSON, which is not decoded unless it must be. Bytes are kept then, of a part of
@@ -93,33 +81,28 @@ class Indexer(Reader):
         :raises InvalidObject: if it has no name or is no JSON.
         """
         if self._transform is None:
-            if isinstance(body, bytes | Part):
-                return Prepared(*self._decoder.decode(body, head=head))
-            return Prepared(encode(body), {})
+            return self._decoder.decode(body, head=head) if isinstance(body, bytes | Part) else encode(body)
         entry = encode(parse_object(body, head=head) if isinstance(body, bytes | Part) else body)
         changed = encode(self._transform(entry.decode()))
         if changed.key != entry.key:
             raise ValueError(f"transform made {changed.key} of {entry.key}: a key must stay what it is")
-        return Prepared(changed, {})
+        return changed
 
-    def complete(self, prepared: Prepared) -> Prepared:
+    def complete(self, entry: Entry) -> Entry:
         """The same with its values in all indexes that there are: before it is packed they cost less."""
-        if len(prepared.values) == len(self._table.indexers):
-            return prepared
-        missing = {name: index for name, index in self.indexers().items() if name not in prepared.values}
-        entry = prepared.entry
-        return Prepared(entry, prepared.values | self._index(entry, missing, entry.body))
+        if (known := len(entry.values)) < len(self._table.indexers):
+            missing = dict(list(self.indexers().items())[known:])
+            entry.values += self._index(entry, missing, entry.body)
+        return entry
 
-    def put(self, prepared: Prepared) -> Change:
+    def put(self, entry: Entry) -> Change:
         """Store what :meth:`prepare` made ready."""
-        entry, values = prepared.entry, prepared.values
         while True:
             with self._table.lock:
-                if self._table.indexers.keys() <= values.keys():
-                    old = self._table.put(entry, values)
+                if len(entry.values) >= len(self._table.indexers):
+                    old = self._table.put(entry)
                     break
-                missing = {name: index for name, index in self._table.indexers.items() if name not in values}
-            values = values | self._index(entry, missing, entry.body)  # outside the lock: the functions are the user's
+            self.complete(entry)  # outside the lock: the functions are the user's
         self._pack_later(entry)
         return Change(old, entry)
 
@@ -132,81 +115,74 @@ class Indexer(Reader):
 
     def remove(self, key: ObjectKey) -> Change:
         """Remove what is stored under the key."""
-        self._batch.discard(key)
         with self._table.lock:
             return Change(self._table.remove(key), None)
 
-    def replace(
-        self, bodies: Iterable[Mapping[str, Any] | Prepared], *, namespace: str | None = None
-    ) -> builtins.list[Change]:
+    def draft(self, entries: Iterable[Entry] = ()) -> Draft:
+        """What the cache may be replaced by, put together apart from it.
+
+        :param entries: complete ones to begin with.
+        """
+        draft = Draft(self._fresh(), cache=self._table)
+        for entry in entries:
+            draft.add(entry)
+        return draft
+
+    def _fresh(self) -> Table:
+        fresh = Table(self._packer)
+        fresh.add_indexers(self.indexers())
+        return fresh
+
+    def replace(self, bodies: Iterable[Mapping[str, Any]] | Draft, *, namespace: str | None = None) -> Changes:
         """Make the cache hold exactly these objects, at once: no reader sees a part of it.
 
         Of two objects with one key the last is kept.
 
-        :param bodies: objects, or what :meth:`prepare` made of them.
+        :param bodies: objects, or a :meth:`draft` of them, which is of no use after that.
         :param namespace: only what is stored of this namespace is replaced; None is everything.
         :return: what changed, removals first, then the objects in their order.
         :raises InvalidObject: if one has no name or is no JSON; nothing changes then.
         """
-        made = [body if isinstance(body, Prepared) else self.prepare(body) for body in bodies]
-        prepared = {each.entry.key: each for each in made}
+        draft = bodies if isinstance(bodies, Draft) else self._drafted(bodies)
+        draft.pack()
         while True:
-            fresh = Table(self._packer)
-            fresh.add_indexers(self.indexers())
-            for key, each in prepared.items():
-                if not fresh.indexers.keys() <= each.values.keys():
-                    missing = {name: index for name, index in fresh.indexers.items() if name not in each.values}
-                    more = self._index(each.entry, missing, each.entry.body)
-                    prepared[key] = Prepared(each.entry, each.values | more)
-            stored = self._table.entries  # read without its lock: nobody but the writer, which is here, changes it
-            plain = [each.entry for each in prepared.values() if not each.entry.is_settled]
-            self.pack([entry for entry in plain if stored.get(entry.key) is not entry])
-            if namespace is None:  # outside the lock: a million objects take their time, and readers go on meanwhile
-                for each in prepared.values():
-                    fresh.put(each.entry, each.values)
+            came = draft.came()
+            present = self._of(namespace) if namespace is not None else {}
             with self._table.lock:
-                if self._table.indexers.keys() != fresh.indexers.keys():
-                    continue  # an index was added meanwhile
-                before = self._table.entries
-                if namespace is None:
-                    self._table.take(fresh)
-                else:
-                    before = {key: entry for key, entry in before.items() if key.namespace == namespace}
-                    for key in before.keys() - prepared.keys():
-                        self._table.remove(key)
-                    for each in prepared.values():
-                        self._table.put(each.entry, each.values)
-                break
-        gone = [Change(old, None) for key, old in before.items() if key not in prepared]
-        return gone + [Change(before.get(key), each.entry) for key, each in prepared.items()]
+                if self._table.indexers.keys() == draft.table.indexers.keys():
+                    if namespace is None:
+                        before = self._table.take(draft.table)
+                    else:
+                        for old in present.values():
+                            if draft.table.present(old) is None:
+                                self._table.remove(old.key)
+                        for entry in came:
+                            self._table.put(entry)
+                    break
+            # An index was added meanwhile.
+            for entry in came:
+                self.complete(entry)
+            draft.replant(self._fresh())
+        if namespace is not None:
+            gone = [old for old in present.values() if draft.table.present(old) is None]
+            return Changes(gone, came, before=lambda entry: present.get(entry.key))
+        replaced = [entry for piece in before.freeze() for entry in piece.values()]
+        kept = {entry.key for entry in came} if replaced else set()
+        return Changes([old for old in replaced if old.key not in kept], came, before=before.present)
 
-    def pack(self, entries: Iterable[Entry], *, beside: int = 0) -> int:
-        """Make bodies small of objects that are not stored yet; those of a list, while it comes.
+    def _drafted(self, bodies: Iterable[Mapping[str, Any]]) -> Draft:
+        latest: dict[ObjectKey, Entry] = {}
+        for entry in [self.prepare(body) for body in bodies]:
+            latest.pop(entry.key, None)
+            latest[entry.key] = entry
+        return self.draft(self.complete(entry) for entry in latest.values())
 
-        :param entries: of :meth:`prepare`.
-        :param beside: bytes of bodies that came before them.
-        :return: bytes of their bodies before.
-        """
-        entries = list(entries)
-        before = live = self._table.body_bytes + beside
-        for entry in entries:
-            live += len(entry.stored)
-            self._packer.see(entry.stored, live=live)
-        batch = Batch()
-        for entry in entries:
-            batch.add(entry)
-            if batch.is_full:
-                self._pack_now(batch.take())
-        self._pack_now(batch.take())
-        return live - before
-
-    def _pack_now(self, entries: Sequence[Entry]) -> None:
-        """Make bodies small of objects that are not stored."""
-        dictionary = self._packer.dictionary
-        if dictionary is not None and entries:
-            frames = self._packer.pack(dictionary, [entry.stored for entry in entries])
-            for entry, frame in zip(entries, frames, strict=True):
-                entry.pack(frame, dictionary)
+    def _of(self, namespace: str) -> dict[ObjectKey, Entry]:
+        """What is stored of a namespace."""
+        with self._table.lock:
+            stored = self._table.objects.get(namespace)
+            pieces = stored.freeze() if stored is not None else []
+        return {entry.key: entry for piece in pieces for entry in piece.values()}
 
     def _pack_later(self, entry: Entry) -> None:
         """Make the body of a stored object small, with others."""
@@ -217,8 +193,8 @@ class Indexer(Reader):
         self._batch.add(entry)
         if not self._batch.is_full:
             return
-        stored = self._table.entries  # read without its lock: nobody but the writer, which is here, changes it
-        entries = [each for each in self._batch.take() if stored.get(each.key) is each]
+        # Read without the lock: nobody but the writer, which is here, changes it.
+        entries = [each for each in self._batch.take() if self._table.present(each) is each]
         if entries:
             frames = self._packer.pack(dictionary, [each.stored for each in entries])
             with self._table.lock:
@@ -240,38 +216,57 @@ class Indexer(Reader):
                 raise ConfigurationError(
                     f"index {name!r} is {function!r}, expected a function, or such as field('spec.nodeName')"
                 )
-        indexed: dict[ObjectKey, tuple[Entry, Values]] = {}
-        while True:
-            with self._table.lock:
-                taken = sorted(set(indexers) & set(self._table.indexers))
-                if taken:
-                    raise IndexConflict(f"indexer conflict: {', '.join(taken)} exist already")
-                entries = self._table.entries
-                changed = [
-                    entry for key, entry in entries.items() if key not in indexed or indexed[key][0] is not entry
-                ]
-                if not changed:
-                    self._table.add_indexers(dict(indexers))
-                    for key in entries:
-                        self._table.index(key, indexed[key][1])
-                    self._decoder = WireDecoder(self._table.indexers)
-                    return
-            # Outside the lock: it may take a while, and the functions are the user's.
-            for entry, body in in_batches(changed):
-                indexed[entry.key] = (entry, self._index(entry, indexers, body))
+        with self._adding:
+            made = Table(self._packer)
+            made.add_indexers(dict(indexers))
+            done: dict[int, Piece] = {}
+            while True:
+                with self._table.lock:
+                    taken = sorted(set(indexers) & set(self._table.indexers))
+                    if taken:
+                        raise IndexConflict(f"indexer conflict: {', '.join(taken)} exist already")
+                    pieces = {id(piece): piece for piece in self._table.freeze()}
+                    if pieces.keys() == done.keys():  # pieces never change: these are the very same
+                        self._table.adopt_indexes(made)
+                        self._decoder = WireDecoder(self._table.indexers)
+                        return
+                # Outside the lock: it may take a while, and the functions are the user's.
+                appeared = [entry for at in pieces.keys() - done.keys() for entry in pieces[at].values()]
+                vanished = [entry for at in done.keys() - pieces.keys() for entry in done[at].values()]
+                self._index_meanwhile(made, appeared, vanished)
+                done = pieces
+
+    def _index_meanwhile(self, made: Table, appeared: Sequence[Entry], vanished: Sequence[Entry]) -> None:
+        """Go on with indexes that are not yet the cache's.
+
+        :param appeared: what is stored in pieces that were not there before.
+        :param vanished: what was in pieces that are there no more; both may have the same entries.
+        """
+        first = len(self._table.indexers)  # more of them come from here alone
+        stale, present = set(vanished), set(appeared)
+        for entry in stale - present:
+            made.unindex(entry, entry.values[first:])
+        for entry, body in in_batches([entry for entry in appeared if entry not in stale]):
+            found = self._index(entry, made.indexers, body)
+            entry.values = entry.values[:first] + found
+            made.index(entry, found)
 
     def _index(self, entry: Entry, indexers: Mapping[str, IndexFunc], raw: bytes) -> Values:
         """Compute an entry's values, each index function on its own so that one cannot harm another."""
-        if not indexers:
-            return {}
-        shared = loads(raw)
-        found: Values = {}
-        for name, function in indexers.items():
-            # A function of the user's may change what it is given: it gets a body of its own.
-            body = shared if isinstance(function, ReadyMade) else loads(raw)
+        found: dict[str, tuple[str, ...] | None] = dict.fromkeys(indexers)
+        body: dict[str, Any] | None = None
+        # A function of the user's may change what it is given: each gets a body of its own, and comes after ours.
+        for name in sorted(indexers, key=lambda name: not isinstance(indexers[name], ReadyMade)):
+            function = indexers[name]
+            if isinstance(function, NamespaceIndex):
+                found[name] = ()
+                continue
             try:
+                if body is None:
+                    body = loads(raw)
                 found[name] = index_values(function, body)
             except Exception:
                 logger.exception("index %s failed on %s; the object is kept and not found by it", name, entry.key)
-                found[name] = None
-        return found
+            if not isinstance(function, ReadyMade):
+                body = None
+        return tuple(found.values())

@@ -14,8 +14,9 @@ from workqueue.base.errors import ConfigurationError
 IndexFunc = Callable[[Mapping[str, Any]], Iterable[str]]
 
 
-#: The values of one object in each index; None where the index function raised.
-Values = dict[str, tuple[str, ...] | None]
+#: What one object is found under in each index, in their order; None where the index function raised. Under its
+#: namespace it is found without: see :class:`NamespaceIndex`.
+Values = tuple[tuple[str, ...] | None, ...]
 
 
 @dataclass(frozen=True, slots=True)

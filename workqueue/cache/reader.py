@@ -8,17 +8,24 @@ changing what it was given.
 
 import builtins
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from workqueue.base.errors import IndexNotFound
 from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache.batches import decode_all
+from workqueue.cache.batches import decode_all, in_batches
 from workqueue.cache.entry import Entry
-from workqueue.cache.indexes import IndexFunc, index_values
+from workqueue.cache.indexes import IndexFunc, NamespaceIndex, index_values
 from workqueue.cache.packing import PackingStatistics
+from workqueue.cache.pages import Objects, in_order, page_of
+from workqueue.cache.parsing import loads
 from workqueue.cache.table import Table
+
+#: Objects found under a value that are copied while the lock is held: half a millisecond. If there are more, all
+#: objects are looked through without it, which costs less than to decode them.
+LARGE = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +74,37 @@ class Reader:
         """
         found = ObjectKey.of(key)
         with self._table.lock:
-            return self._table.entries.get(found)
+            return self._table.get(found)
 
     def entries(self) -> builtins.list[Entry]:
         """All that is stored at this instant, in no order."""
         with self._table.lock:
-            return list(self._table.entries.values())
+            pieces = self._table.freeze()
+        return [entry for piece in pieces for entry in piece.values()]
 
-    def list(self) -> builtins.list[dict[str, Any]]:
-        """All objects at this instant, in no order."""
-        return decode_all(self.entries())
+    def list(self, *, limit: int | None = None, continue_: str = "") -> Objects:
+        """All objects at this instant, in no order; with a limit a page of them, in the order of their keys.
+
+        :param limit: as many at most; None is all.
+        :param continue_: what the page before said; "" begins.
+        :return: a list, whose ``continue_`` is what to ask for the next page by, "" if there is none. What is stored
+            all the time is on exactly one page.
+        :raises ConfigurationError: if the limit is below 1, or missing where there is something to go on with.
+        :raises InvalidKey: if ``continue_`` is nothing that a page says.
+        """
+        return page_of(self.entries(), limit=limit, continue_=continue_)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """All objects at this instant, in no order, each decoded when it is its turn."""
+        return (loads(body) for _, body in in_batches(self.entries()))
 
     def list_keys(self) -> builtins.list[ObjectKey]:
         """All keys at this instant, in no order."""
-        with self._table.lock:
-            return list(self._table.entries)
+        return [entry.key for entry in self.entries()]
 
     def __len__(self) -> int:
         with self._table.lock:
-            return len(self._table.entries)
+            return self._table.count
 
     def __bool__(self) -> bool:
         """A cache is a cache, also when it is empty."""
@@ -100,21 +119,14 @@ class Reader:
         """
         with self._table.lock:
             function = self._indexer_locked(name)
-        values = index_values(function, body)
-        with self._table.lock:
-            found = {key for value in values for key in self._table.indices[name].get(value, ())}
-            entries = [self._table.entries[key] for key in found]
-        return decode_all(entries)
+        return decode_all(self.entries_by_index(name, *index_values(function, body)))
 
     def index_keys(self, name: str, value: str) -> builtins.list[ObjectKey]:
         """The keys found under the value, sorted.
 
         :raises IndexNotFound: if there is no such index.
         """
-        with self._table.lock:
-            self._indexer_locked(name)
-            keys = list(self._table.indices[name].get(value, ()))
-        return sorted(keys)
+        return in_order(self.entries_by_index(name, value))
 
     def by_index(self, name: str, value: str) -> builtins.list[dict[str, Any]]:
         """The objects found under the value, in no order; none for a value that nothing has.
@@ -123,15 +135,44 @@ class Reader:
         """
         return decode_all(self.entries_by_index(name, value))
 
-    def entries_by_index(self, name: str, value: str) -> builtins.list[Entry]:
-        """As :meth:`by_index`, not decoded."""
-        with self._table.lock:
-            self._indexer_locked(name)
-            return [self._table.entries[key] for key in self._table.indices[name].get(value, ())]
+    def entries_by_index(self, name: str, *values: str) -> builtins.list[Entry]:
+        """As :meth:`by_index`, not decoded; those found under any of some values, each once.
+
+        :raises IndexNotFound: if there is no such index.
+        """
+        table = self._table
+        with table.lock:
+            index = self._indexer_locked(name)
+            if isinstance(index, NamespaceIndex):
+                spaces = [table.objects[value] for value in dict.fromkeys(values) if value in table.objects]
+                pieces = [piece for space in spaces for piece in space.freeze()]
+                wanted = None
+            else:
+                buckets = [bucket for value in values if (bucket := table.indices[name].get(value)) is not None]
+                if sum(map(len, buckets)) <= LARGE:
+                    return list(buckets[0]) if len(buckets) == 1 else list(dict.fromkeys(chain(*buckets)))
+                pieces, place, wanted = table.freeze(), table.place(name), frozenset(values)
+        entries = (entry for piece in pieces for entry in piece.values())
+        if wanted is None:
+            return list(entries)
+        return [entry for entry in entries if not wanted.isdisjoint(entry.values[place] or ())]
+
+    def count_by_index(self, name: str, *values: str) -> int:
+        """How many are found under some values; one that is found under two of them counts twice.
+
+        :raises IndexNotFound: if there is no such index.
+        """
+        table = self._table
+        with table.lock:
+            if isinstance(self._indexer_locked(name), NamespaceIndex):
+                return sum(table.objects[value].count for value in values if value in table.objects)
+            return sum(len(table.indices[name].get(value, ())) for value in values)
 
     def list_index_func_values(self, name: str) -> builtins.list[str]:
         """The values with at least one object, in no order; none if there is no such index."""
         with self._table.lock:
+            if isinstance(self._table.indexers.get(name), NamespaceIndex):
+                return list(self._table.objects)
             return list(self._table.indices.get(name, ()))
 
     def indexers(self) -> dict[str, IndexFunc]:
@@ -143,10 +184,13 @@ class Reader:
         """The cache at this instant."""
         with self._table.lock:
             table = self._table
+            spaces = {name for name, index in table.indexers.items() if isinstance(index, NamespaceIndex)}
             return IndexerStatistics(
-                objects=len(table.entries),
+                objects=table.count,
                 body_bytes=table.body_bytes,
-                index_values={name: len(values) for name, values in table.indices.items()},
+                index_values={
+                    name: len(table.objects if name in spaces else values) for name, values in table.indices.items()
+                },
                 index_errors=table.index_errors,
                 packing=table.packer.statistics(),
             )
@@ -160,18 +204,25 @@ class Reader:
     def _check(self) -> None:
         """Assert every invariant, the indexes computed anew included; for tests."""
         table = self._table
+        entries = self.entries()
         with table.lock:
-            assert table.body_bytes == sum(len(entry.stored) for entry in table.entries.values()), "bytes miscounted"
-            assert all(key == entry.key for key, entry in table.entries.items()), "an entry under a wrong key"
-            assert set(table.indexers) == set(table.indices) >= set(table.values), "an index without its tables"
-            for name, function in table.indexers.items():
-                expected: dict[str, set[ObjectKey]] = {}
-                for key, entry in table.entries.items():
+            assert table.count == len(entries) == sum(pieces.count for pieces in table.objects.values()), "miscounted"
+            assert all(pieces.count for pieces in table.objects.values()), "an empty namespace is kept"
+            assert all(table.get(entry.key) is entry for entry in entries), "an entry under a wrong key"
+            assert table.body_bytes == sum(len(entry.stored) for entry in entries), "bytes miscounted"
+            assert list(table.indexers) == list(table.indices), "an index without its table"
+            for place, (name, function) in enumerate(table.indexers.items()):
+                expected: dict[str, set[Entry]] = {}
+                for entry in entries:
                     with contextlib.suppress(Exception):  # one that raises finds nothing
                         for value in index_values(function, entry.decode()):
-                            expected.setdefault(value, set()).add(key)
-                assert table.indices[name] == expected, f"index {name} is not what its function says"
-                if name not in table.values:
+                            expected.setdefault(value, set()).add(entry)
+                if isinstance(function, NamespaceIndex):
+                    assert expected.keys() == table.objects.keys(), "an object in a wrong namespace"
+                    assert not table.indices[name], "what is known from the objects is kept again"
                     continue
-                inverse = {(value, key) for key, values in table.values[name].items() for value in values}
-                assert inverse == {(value, key) for value, keys in expected.items() for key in keys}, "stale values"
+                assert {value: set(found) for value, found in table.indices[name].items()} == expected, (
+                    f"index {name} is not what its function says"
+                )
+                said = {(value, entry) for entry in entries for value in entry.values[place] or ()}
+                assert said == {(value, entry) for value, found in expected.items() for entry in found}, "stale values"

@@ -35,18 +35,13 @@ class SharedValues(dict[str, tuple[str, ...]]):
         return made
 
 
-class SharedCombinations(dict[tuple[tuple[str, ...] | None, ...], Values]):
-    """What is found for one object in all indexes, by the values: nobody may change it."""
+class SharedCombinations(dict[Values, Values]):
+    """What objects are found under in all indexes: looked up, it is the one that is kept."""
 
-    def share(self, found: Values) -> Values:
-        """The same, kept once."""
-        combination = tuple(found.values())
-        known = self.get(combination)
-        if known is not None:
-            return known
+    def __missing__(self, found: Values) -> Values:
         if len(self) >= LIMIT:
             self.clear()
-        self[combination] = found
+        self[found] = found
         return found
 
 

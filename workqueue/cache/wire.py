@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from workqueue.base.errors import InvalidObject
-from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache.entry import Entry, describe, encode
+from workqueue.base.keys import object_key
+from workqueue.cache.entry import Entry, compact_uid, compact_version, describe, encode
 from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, OwnerIndex, Values, text_values
 from workqueue.cache.parsing import Part, Raw, parse_object
 from workqueue.cache.scanning import joined, members
@@ -33,22 +33,28 @@ class WireDecoder:
     """Takes out what one set of indexes needs."""
 
     def __init__(self, indexers: Mapping[str, IndexFunc]) -> None:
-        """:param indexers: by name; those that are functions of the user's are left to the caller."""
+        """:param indexers: by name; of values in all of them, if none is a function of the user's."""
+        places = {name: place for place, name in enumerate(indexers)}
         fields = {name: index.path for name, index in indexers.items() if isinstance(index, FieldIndex)}
         labels = {name: path[2] for name, path in fields.items() if len(path) == 3 and path[:2] == _LABELS}
         notes = {name: path[2] for name, path in fields.items() if len(path) == 3 and path[:2] == _ANNOTATIONS}
         others = {name: path for name, path in fields.items() if path[0] != "metadata"}
         paths = _apart({name: path for name, path in others.items() if _ODD.search("".join(path)) is None})
+        owners = [name for name, index in indexers.items() if isinstance(index, OwnerIndex)]
+        spaces = [name for name, index in indexers.items() if isinstance(index, NamespaceIndex)]
+        #: All values can be found without the rest of the object.
+        self._knows_all = len(labels) + len(notes) + len(paths) + len(owners) + len(spaces) == len(indexers)
+        if not self._knows_all:
+            labels, notes, paths, owners = {}, {}, {}, []
         #: A field that an index wants may be said by the list's head.
         self._wants_head = any(path[0] in ("kind", "apiVersion") for path in paths.values())
-        self._namespaces = [name for name, index in indexers.items() if isinstance(index, NamespaceIndex)]
-        self._owners = [name for name, index in indexers.items() if isinstance(index, OwnerIndex)]
-        self._labels = list(labels.items())
-        self._annotations = list(notes.items())
-        #: Names of the indexes whose values :meth:`decode` gives.
-        self.indexes = frozenset([*labels, *notes, *paths, *self._namespaces, *self._owners])
+        # Where in the values those of each index belong.
+        self._owners = [places[name] for name in owners]
+        self._labels = [(places[name], key) for name, key in labels.items()]
+        self._annotations = [(places[name], key) for name, key in notes.items()]
         tree, attributes = _tree(paths)
-        self._fields: list[tuple[str, _Getter]] = [(name, attrgetter(path)) for name, path in attributes.items()]
+        self._fields: list[tuple[int, _Getter]] = [(places[name], attrgetter(at)) for name, at in attributes.items()]
+        self._none: Values = ((),) * len(indexers)
         self._shared_labels = SharedLabels()
         self._shared_values = SharedValues()
         self._shared_combinations = SharedCombinations()
@@ -63,13 +69,13 @@ class WireDecoder:
             more.append(("ownerReferences", list[_Owner] | None, None))
         return msgspec.defstruct("Metadata", more, bases=(_Metadata,), gc=False) if more else _Metadata
 
-    def decode(self, raw: Raw, *, head: bytes = b"") -> tuple[Entry, Values]:
+    def decode(self, raw: Raw, *, head: bytes = b"") -> Entry:
         """Make an entry of an object's JSON.
 
         :param raw: the object; bytes are kept, unless there is something to leave out.
         :param head: what its list says of all its objects, such as ``b'"kind":"Pod","apiVersion":"v1",'``; put in
             front of an object that does not say so itself.
-        :return: the entry, and its values in :attr:`indexes`, which others may have as well: not to be changed.
+        :return: the entry, with no values if they cannot be found so.
         :raises InvalidObject: if it has no name, or is no JSON.
         """
         part = raw if isinstance(raw, Part) else Part.whole(raw)
@@ -97,46 +103,44 @@ class WireDecoder:
         if not (body.isascii() and data[at:to].isascii()) and not _is_text(bytes(part)):
             return self._long_way(raw, head)
         shared = self._shared_values
-        spaces = shared[space]
-        values: Values = {}
-        for index in self._namespaces:
-            values[index] = spaces
-        for index, key in self._labels:
-            value = labels.get(key)
-            values[index] = shared[value] if value else ()
-        for index, key in self._annotations:
-            value = metadata.annotations.get(key) if metadata.annotations else None
-            values[index] = shared[value] if value else ()
-        for index in self._owners:
+        values = list(self._none)
+        for place, key in self._labels:
+            if value := labels.get(key):
+                values[place] = shared[value]
+        for place, key in self._annotations:
+            if metadata.annotations and (value := metadata.annotations.get(key)):
+                values[place] = shared[value]
+        for place in self._owners:
             uids = dict.fromkeys(each.uid for each in metadata.ownerReferences or () if each.uid)
-            values[index] = shared[next(iter(uids))] if len(uids) == 1 else tuple(uids)
-        for index, getter in self._fields:
+            values[place] = shared[next(iter(uids))] if len(uids) == 1 else tuple(uids)
+        for place, getter in self._fields:
             try:
                 value = getter(found)
             except AttributeError:  # something on the way to it is not there
-                value = None
+                continue
             try:
-                values[index] = (shared[value] if value else ()) if type(value) is str else text_values(value)
+                values[place] = (shared[value] if value else ()) if type(value) is str else text_values(value)
             except OverflowError:  # a number beyond all bounds: whoever decodes the whole object refuses it
                 return self._long_way(raw, head)
-        entry = Entry(
-            key=ObjectKey(spaces[0], name),
-            uid=metadata.uid or "",
-            resource_version=metadata.resourceVersion or "",
+        return Entry(
+            namespace=shared[space][0],
+            name=name,
+            compact_uid=compact_uid(metadata.uid or ""),
+            compact_version=compact_version(metadata.resourceVersion or ""),
             labels=labels,
             stored=body,
+            values=self._shared_combinations[tuple(values)] if self._knows_all else (),
         )
-        return entry, self._shared_combinations.share(values)
 
-    def _long_way(self, raw: Raw, head: bytes) -> tuple[Entry, Values]:
+    def _long_way(self, raw: Raw, head: bytes) -> Entry:
         body = parse_object(raw, head=head)
         try:
-            return encode(body), {}
+            return encode(body)
         except InvalidObject:  # it is nested too deep to be written anew: leave out of its bytes what is not kept
             object_key(body)
             parts = members(b"{" + head[:-1] + b"}") | members(bytes(raw))
             parts["metadata"] = joined({k: v for k, v in members(parts["metadata"]).items() if k != "managedFields"})
-            return describe(body, joined(parts)), {}
+            return describe(body, joined(parts))
 
 
 class _Metadata(msgspec.Struct, gc=False):

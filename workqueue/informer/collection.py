@@ -1,13 +1,11 @@
 """What a list has brought so far: kept apart until it is whole, so that no cache is ever replaced by a part."""
 
 import logging
-from collections.abc import Collection as Sized
 from typing import Literal
 
 from workqueue.base.errors import InvalidObject
-from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache import Prepared, Raw, parse_identity, parse_object
-from workqueue.cache.batches import Batch
+from workqueue.base.keys import object_key
+from workqueue.cache import Raw, parse_identity, parse_object
 from workqueue.cache.parsing import TooDeep
 from workqueue.informer.informer import Informer
 from workqueue.informer.wire import Malformed
@@ -21,20 +19,13 @@ class Collection:
     def __init__(self, informer: Informer) -> None:
         """:param informer: whose cache they are for."""
         self._informer = informer
-        self._prepared: dict[ObjectKey, Prepared] = {}
-        #: Those of them that are to be made small next, and bytes of bodies that were before them.
-        self._batch = Batch()
-        self._bytes = 0
+        #: For :meth:`Informer.replace`.
+        self.draft = informer.draft()
         #: Objects that could not be stored.
         self.ignored = 0
 
     def __len__(self) -> int:
-        return len(self._prepared)
-
-    @property
-    def objects(self) -> Sized[Prepared]:
-        """For :meth:`Informer.replace`."""
-        return self._prepared.values()
+        return len(self.draft)
 
     def add(self, raw: Raw, *, head: bytes = b"") -> bool:
         """An object is in the list.
@@ -44,20 +35,12 @@ class Collection:
         :return: False if it cannot be stored, and is ignored.
         """
         try:
-            prepared = self._informer.prepare(raw, head=head)
+            entry = self._informer.prepare(raw, head=head)
         except Exception as error:  # of a user's transform, too
             self.ignored += 1
             logger.warning("informer %s: an object of the list was ignored: %s", self._informer.name, error)
             return False
-        key = prepared.entry.key
-        # Should its transform have failed, what the list said of it before is newer than what is stored.
-        if prepared.entry is not self._informer.reader.entry(key):
-            self._prepared[key] = prepared
-            self._batch.add(prepared.entry)
-            if self._batch.is_full:
-                self._bytes += self._informer.pack(self._batch.take(), beside=self._bytes)
-        else:
-            self._prepared.setdefault(key, prepared)
+        self.draft.add(entry)
         return True
 
     def change(self, kind: Literal["ADDED", "MODIFIED", "DELETED"], raw: Raw) -> bool:
@@ -70,7 +53,7 @@ class Collection:
         """
         if kind == "DELETED":
             try:
-                self._prepared.pop(object_key(parse_identity(raw)), None)
+                self.draft.remove(object_key(parse_identity(raw)))
             except InvalidObject as error:
                 raise Malformed(f"an event that cannot be read: {error}") from None
             return True

@@ -14,7 +14,6 @@ an add (client-go reports one update with two uids there).
 """
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -24,18 +23,22 @@ from workqueue.base.keys import ObjectKey, object_key
 from workqueue.base.origin import reset_origin, set_origin
 from workqueue.cache import (
     Change,
+    Changes,
+    Draft,
     Entry,
     Indexer,
     IndexerStatistics,
     Object,
     Part,
-    Prepared,
     Reader,
+    compact_uid,
+    compact_version,
     parse_identity,
     parse_object,
 )
 from workqueue.informer.lane import ConsistencyStatistics, LaneStatistics
 from workqueue.informer.notifications import Handler, HandlerFunc, HandlerStatistics, Kind, Notification
+from workqueue.informer.pending import Pending, notifications
 from workqueue.informer.progress import Progress
 
 #: Changes told to handlers before somebody else gets a turn.
@@ -86,8 +89,8 @@ class Informer:
         self._events = 0
         self._stale_events = 0
         #: What is to be told, in the order of the changes, and to whom: those who were there at the change.
-        #: Appended to under _lock, taken from under _delivering.
-        self._pending: deque[tuple[Notification, tuple[Handler, ...]]] = deque()
+        #: Added to under _lock, taken from under _delivering.
+        self._pending = Pending()
 
         #: Held while handlers are called, so that calls are one after another. Nobody waits for it with _lock held.
         self._delivering = threading.Lock()
@@ -115,8 +118,8 @@ class Informer:
             self._handlers += (handler,)
             self._listeners = {**self._listeners, kind: (*self._listeners[kind], handler)}
             if kind == "add":
-                for entry in self._indexer.entries():
-                    self._pending.append((Notification("add", entry.key, None, entry, initial=True), (handler,)))
+                stored = Changes([], self._indexer.entries())
+                self._pending.add_all(stored, {"add": (handler,), "update": (), "delete": ()}, initial=True)
         while self.deliver(at_most=SLICE):
             pass  # in slices: whoever else delivers, an event loop mostly, waits for one of them and not for all
         return handler
@@ -146,13 +149,13 @@ class Informer:
 
     def renew(self) -> None:
         """Begin again in the same process, as if nothing had ever been seen; handlers stay."""
-        with self._lock:
+        with self._delivering, self._lock:
             self._indexer.replace([])
             self._pending.clear()
         self.progress.renew()
 
-    def prepare(self, body: Object, *, head: bytes = b"") -> Prepared:
-        """Make an object ready for :meth:`replace`. Should its transform fail, what is stored of it stays.
+    def prepare(self, body: Object, *, head: bytes = b"") -> Entry:
+        """Make an object ready for a :meth:`draft`. Should its transform fail, what is stored of it stays.
 
         :param body, head: as of :meth:`workqueue.cache.Indexer.prepare`.
         :raises InvalidObject: if it has no name, or is no JSON and nothing is stored of it.
@@ -164,11 +167,11 @@ class Informer:
             stored = self._indexer.entry(key)
             if stored is None:
                 raise
-            return Prepared(stored, {})
+            return stored
 
-    def pack(self, entries: Iterable[Entry], *, beside: int) -> int:
-        """See :meth:`workqueue.cache.Indexer.pack`."""
-        return self._indexer.pack(entries, beside=beside)
+    def draft(self) -> Draft:
+        """See :meth:`workqueue.cache.Indexer.draft`."""
+        return self._indexer.draft()
 
     def apply(self, body: Object, *, initial: bool = False) -> Entry:
         """An object exists in this state.
@@ -178,19 +181,19 @@ class Informer:
         :return: that state.
         :raises InvalidObject: if it has no name or is no JSON; nothing changes.
         """
-        prepared = self._indexer.prepare(body)
-        entry = prepared.entry
+        entry = self._indexer.prepare(body)
+        key = entry.key
         with self._lock:
             self._events += 1
-            stored = self._indexer.entry(entry.key)
+            stored = self._indexer.entry(key)
             if stored is not None:
                 if entry.is_older_than(stored):
                     self._stale_events += 1
                     return entry
                 if entry.is_same_state(stored):
                     return entry
-            self._tell_locked(self._indexer.put(prepared), initial=initial)
-        self.progress.applied(entry.key)
+            self._tell_locked(self._indexer.put(entry), initial=initial)
+        self.progress.applied(key)
         return entry
 
     def remove(self, body: Object) -> Entry:
@@ -201,26 +204,34 @@ class Informer:
         :raises InvalidObject: if it has no name; nothing changes.
         """
         final = self._final(body)
+        key = final.key
         with self._lock:
             self._events += 1
-            stored = self._indexer.entry(final.key)
+            stored = self._indexer.entry(key)
             if stored is None or not stored.is_same_object(final) or final.is_older_than(stored):
                 self._stale_events += 1
             else:
-                self._indexer.remove(final.key)
-                self._push_locked(Notification("delete", final.key, final if final.stored else stored, None))
-        self.progress.applied(final.key, gone=final.resource_version)
+                self._indexer.remove(key)
+                self._push_locked(Notification("delete", final if final.stored else stored, None))
+        self.progress.applied(key, gone=final.resource_version)
         return final
 
     def _final(self, body: Object) -> Entry:
         """The final state as an entry; one without a body if it cannot be stored: the object is gone all the same."""
         try:
-            return self._indexer.prepare(body).entry
+            return self._indexer.prepare(body)
         except Exception:
             known = parse_identity(body) if isinstance(body, bytes | Part) else body
             key, metadata = object_key(known), known["metadata"]
             uid, version = str(metadata.get("uid") or ""), str(metadata.get("resourceVersion") or "")
-            return Entry(key=key, uid=uid, resource_version=version, labels={}, stored=b"")
+            return Entry(
+                namespace=key.namespace,
+                name=key.name,
+                compact_uid=compact_uid(uid),
+                compact_version=compact_version(version),
+                labels={},
+                stored=b"",
+            )
 
     def remove_missing(self, missing: Entry) -> None:
         """An object was found to be gone: a tombstone with its last known state.
@@ -234,7 +245,7 @@ class Informer:
 
     def replace(
         self,
-        bodies: Iterable[Mapping[str, Any] | Prepared],
+        bodies: Iterable[Mapping[str, Any]] | Draft,
         *,
         initial: bool = False,
         namespace: str | None = None,
@@ -244,7 +255,7 @@ class Informer:
 
         Deletions are told first, as tombstones: client-go's order for a relist.
 
-        :param bodies: objects, or what :meth:`prepare` made of them.
+        :param bodies: objects, or a :meth:`draft` of them.
         :param initial: they were there at the start.
         :param namespace: they are all that exist of this namespace; None is everywhere.
         :param versions: "begin anew" if the API server's storage went back in time: one resourceVersion can be two
@@ -252,22 +263,16 @@ class Informer:
         :return: how many objects came, changed or went.
         :raises InvalidObject: if one is no object; nothing changes.
         """
-        differences = 0
+        if versions == "go on":
+            differ = lambda old, new: not old.is_same_state(new)  # noqa: E731
+        else:
+            differ = lambda old, new: not (old.is_same_state(new) and _is_same_content(old, new))  # noqa: E731
         with self._lock:
             self._events += 1
-            for change in self._indexer.replace(bodies, namespace=namespace):
-                old, new = change
-                if (
-                    old is not None
-                    and new is not None
-                    and old.is_same_state(new)
-                    and (versions == "go on" or _is_same_content(old, new))
-                ):
-                    continue
-                differences += 1
-                self._tell_locked(change, initial=initial)
+            changes = self._indexer.replace(bodies, namespace=namespace).those(differ)
+            self._pending.add_all(changes, self._listeners, initial=initial)
         self.progress.wake()
-        return differences
+        return len(changes)
 
     def resync(self, *, stopped: Callable[[], bool] = lambda: False) -> None:
         """Deliver every cached object again, as an update from itself to itself, with no request.
@@ -280,7 +285,7 @@ class Informer:
             with self._lock:  # for each key anew: intake goes on in between
                 entry = self._indexer.entry(key)
                 if entry is not None:
-                    self._push_locked(Notification("update", key, entry, entry, resync=True))
+                    self._push_locked(Notification("update", entry, entry, resync=True))
             self.deliver()
 
     def deliver(self, *, at_most: int | None = None) -> bool:
@@ -296,21 +301,22 @@ class Informer:
         with self._delivering:
             self._deliverer = threading.get_ident()
             try:
-                while self._pending:
-                    if at_most is not None:
-                        if at_most == 0:
-                            return True
-                        at_most -= 1
-                    notification, handlers = self._pending.popleft()
+                while at_most is None or at_most > 0:
+                    told = self._pending.take()
+                    if told is None:
+                        return False
+                    notification, handlers = told
                     token = set_origin(notification.origin)
                     try:
                         for handler in handlers:
                             handler.tell(notification)
                     finally:
                         reset_origin(token)
+                    if at_most is not None:
+                        at_most -= 1
+                return bool(self._pending)
             finally:
                 self._deliverer = None
-        return False
 
     def statistics(self) -> InformerStatistics:
         """The informer at this instant."""
@@ -327,20 +333,11 @@ class Informer:
 
     def _tell_locked(self, change: Change, *, initial: bool = False) -> None:
         """Turn a change of the store into notifications."""
-        old, new = change
-        if old is not None and (new is None or not old.is_same_object(new)):
-            # Its deletion was not seen: what is known is the last state before it.
-            self._push_locked(Notification("delete", old.key, old, None, final_state_known=False))
-            old = None
-        if new is not None:
-            if old is None:
-                self._push_locked(Notification("add", new.key, None, new, initial=initial))
-            else:
-                self._push_locked(Notification("update", new.key, old, new))
+        for notification in notifications(change, initial=initial):
+            self._push_locked(notification)
 
     def _push_locked(self, notification: Notification) -> None:
-        if listeners := self._listeners[notification.kind]:
-            self._pending.append((notification, listeners))
+        self._pending.add(notification, self._listeners)
 
 
 def _is_same_content(old: Entry, new: Entry) -> bool:

@@ -10,7 +10,6 @@ import msgspec
 from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError, WorkqueueError, with_place
 from workqueue.base.functions import cannot_take, is_async
-from workqueue.base.keys import ObjectKey
 from workqueue.base.origin import INITIAL, LOW_PRIORITY, Origin
 from workqueue.cache import Body, Entry
 
@@ -36,7 +35,6 @@ class Notification(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One change of one object."""
 
     kind: Kind
-    key: ObjectKey
     #: The object before; None for an add. For a delete the last state that is known.
     old: Entry | None
     #: The object after; None for a delete.
@@ -48,6 +46,13 @@ class Notification(msgspec.Struct, frozen=True, eq=False, gc=False):
     #: False for a deletion noticed only by the object's absence: ``old`` may be stale.
     #: client-go's DeletedFinalStateUnknown.
     final_state_known: bool = True
+
+    @property
+    def entry(self) -> Entry:
+        """The object, after or before."""
+        entry = self.new if self.new is not None else self.old
+        assert entry is not None
+        return entry
 
     @property
     def origin(self) -> Origin:
@@ -101,16 +106,16 @@ class Handler:
 
     def tell(self, notification: Notification) -> None:
         """Call the function; the change is of its kind. An error ends that call and nothing else."""
-        old, new = notification.old, notification.new
-        entry = new if new is not None else old
+        old, new, entry = notification.old, notification.new, notification.entry
+        key = entry.key
         started = self._clock.now()
         try:
             self.function(
-                key=notification.key,
-                namespace=notification.key.namespace,
-                name=notification.key.name,
-                uid=entry.uid if entry is not None else "",
-                labels=entry.labels if entry is not None else {},
+                key=key,
+                namespace=key.namespace,
+                name=key.name,
+                uid=entry.uid,
+                labels=entry.labels,
                 old=Body(old) if old is not None else None,
                 new=Body(new) if new is not None else None,
                 final_state_known=notification.final_state_known,
@@ -118,12 +123,10 @@ class Handler:
             )
         except WorkqueueError as error:
             self._errors += 1
-            logger.error(
-                "handler %s failed on %s of %s: %s", self.name, notification.kind, notification.key, with_place(error)
-            )
+            logger.error("handler %s failed on %s of %s: %s", self.name, notification.kind, key, with_place(error))
         except BaseException:
             self._errors += 1
-            logger.exception("handler %s failed on %s of %s", self.name, notification.kind, notification.key)
+            logger.exception("handler %s failed on %s of %s", self.name, notification.kind, key)
         self._calls += 1
         took = self._clock.now() - started
         if took > SLOW_HANDLER:
@@ -131,7 +134,7 @@ class Handler:
             if self._slow & (self._slow - 1) == 0:  # the 1st, 2nd, 4th, 8th … time: a warning and no flood
                 logger.warning(
                     "handler %s took %.0f ms on %s (slow %d times so far): handlers should only add keys",
-                    self.name, took * 1000, notification.key, self._slow,
+                    self.name, took * 1000, key, self._slow,
                 )  # fmt: skip
 
     def statistics(self) -> HandlerStatistics:

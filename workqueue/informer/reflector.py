@@ -265,7 +265,7 @@ class Reflector:
         for informer, collection in zip(self._informers, collections, strict=True):
             self._ignored += collection.ignored
             differences = informer.replace(
-                collection.objects,
+                collection.draft,
                 initial=initial,
                 namespace=self.namespace or None,
                 versions=self._position.versions,

@@ -1,0 +1,109 @@
+"""Objects that are to replace those of a cache: put together apart from it, and small before they are all there."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from workqueue.base.keys import ObjectKey
+from workqueue.cache.batches import Batch
+from workqueue.cache.entry import Entry
+from workqueue.cache.table import Table
+
+
+class Change(NamedTuple):
+    """What a write did to one key: (None, None) is nothing at all."""
+
+    old: Entry | None
+    new: Entry | None
+
+
+class Changes:
+    """What a replacement did: removals first, then what is there, in the order in which it came."""
+
+    def __init__(
+        self, gone: list[Entry], came: list[Entry], *, before: Callable[[Entry], Entry | None] = lambda _: None
+    ) -> None:
+        """
+        :param gone: what was there and is no more.
+        :param came: what is there.
+        :param before: what was there under the key of one that is there.
+        """
+        self._gone, self._came, self._before = gone, came, before
+
+    def __len__(self) -> int:
+        return len(self._gone) + len(self._came)
+
+    def __iter__(self) -> Iterator[Change]:
+        for old in self._gone:
+            yield Change(old, None)
+        for new in self._came:
+            yield Change(self._before(new), new)
+
+    def those(self, differ: Callable[[Entry, Entry], bool]) -> "Changes":
+        """The same without objects that were there before and do not differ from what they were."""
+        before = self._before
+        came = [new for new in self._came if (old := before(new)) is None or differ(old, new)]
+        return Changes(self._gone, came, before=before)
+
+
+class Draft:
+    """Of :meth:`workqueue.cache.Indexer.draft`, for its ``replace``."""
+
+    def __init__(self, table: Table, *, cache: Table) -> None:
+        """
+        :param table: has the indexes of the cache, and no objects.
+        :param cache: read without its lock: by its writer's thread.
+        """
+        self.table = table
+        self._cache = cache
+        self._packer = cache.packer
+        self._beside = cache.body_bytes
+        self._batch = Batch()
+        self._came: list[Entry] = []
+        #: Bytes of bodies as they came.
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return self.table.count
+
+    def add(self, entry: Entry) -> None:
+        """One more, in the place of what is there under its key.
+
+        :param entry: complete. If it is the cache's own, it is no news: what is there already stays.
+        """
+        known = self._cache.present(entry) is entry
+        if known and self.table.present(entry) is not None:
+            return
+        self.table.put(entry)
+        self._came.append(entry)
+        if not (known or entry.is_settled):
+            self._bytes += len(entry.stored)
+            self._packer.see(entry.stored, live=self._beside + self._bytes)
+            self._batch.add(entry)
+            if self._batch.is_full:
+                self.pack()
+
+    def remove(self, key: ObjectKey) -> None:
+        """One less."""
+        self.table.remove(key)
+
+    def pack(self) -> None:
+        """Make small what is not yet, if there is a dictionary."""
+        dictionary = self._packer.dictionary
+        if dictionary is not None and (entries := self._batch.take()):
+            frames = self._packer.pack(dictionary, [entry.stored for entry in entries])
+            for entry, frame in zip(entries, frames, strict=True):
+                grown = entry.pack(frame, dictionary)
+                if self.table.present(entry) is entry:
+                    self.table.body_bytes += grown
+
+    def came(self) -> list[Entry]:
+        """What there is, in the order in which it came."""
+        return [entry for entry in self._came if self.table.present(entry) is entry]
+
+    def replant(self, table: Table) -> None:
+        """Have another table, with other indexes."""
+        came = self.came()
+        for entry in came:
+            table.put(entry)
+        self.table = table
+        self._came = came

@@ -1,0 +1,73 @@
+"""Objects in pages: for those who show them, or cannot hold all of them."""
+
+import heapq
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from workqueue.base.errors import ConfigurationError
+from workqueue.base.keys import ObjectKey
+from workqueue.cache.batches import decode_all
+from workqueue.cache.entry import Entry
+
+
+class Objects(list[dict[str, Any]]):
+    """Some objects, a private copy of each."""
+
+    #: What to ask for the next page by; "" if there is none.
+    continue_: str = ""
+
+
+def page_of(entries: Iterable[Entry], *, limit: int | None, continue_: str = "") -> Objects:
+    """Decode some objects: all, in no order; or with a limit those that come next, in the order of their keys.
+
+    What is there all the time is on exactly one page, whatever comes and goes meanwhile.
+
+    :param entries: all that there are.
+    :param limit: as many at most; None is all.
+    :param continue_: as the page before said; "" begins.
+    :raises ConfigurationError: if the limit is below 1, or there is none to go on with.
+    :raises InvalidKey: if no page says so.
+    """
+    if limit is None:
+        if continue_:
+            raise ConfigurationError(f"list(continue_={continue_!r}): a page wants a limit, such as limit=500")
+        return Objects(decode_all(list(entries)))
+    if limit < 1:
+        raise ConfigurationError(f"list(limit={limit!r}): expected a whole number from 1, or None for all objects")
+    chosen = _next(entries, limit + 1, after=ObjectKey.parse(continue_) if continue_ else ObjectKey("", ""))
+    page = Objects(decode_all(chosen[:limit]))
+    if len(chosen) > limit:
+        page.continue_ = str(chosen[limit - 1].key)
+    return page
+
+
+def _next(entries: Iterable[Entry], limit: int, *, after: ObjectKey) -> Sequence[Entry]:
+    """The first of those behind a key."""
+    spaces: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.namespace > after.namespace or (entry.namespace == after.namespace and entry.name > after.name):
+            spaces.setdefault(entry.namespace, []).append(entry)
+    found: list[Entry] = []
+    for _, some in sorted(spaces.items()):  # no more is put in order than is wanted
+        found += heapq.nsmallest(limit - len(found), some, key=lambda entry: entry.name)
+        if len(found) == limit:
+            break
+    return found
+
+
+def in_order(entries: Iterable[Entry]) -> list[ObjectKey]:
+    """Their keys, sorted; a namespace at a time, as Python runs nothing else while it sorts."""
+    spaces: dict[str, list[str]] = {}
+    for entry in entries:
+        spaces.setdefault(entry.namespace, []).append(entry.name)
+    return [ObjectKey(space, name) for space, names in sorted(spaces.items()) for name in _sorted(names)]
+
+
+#: Texts that are sorted in one go: a millisecond or so.
+_RUN = 4096
+
+
+def _sorted(names: list[str]) -> Iterable[str]:
+    if len(names) <= _RUN:
+        return sorted(names)
+    return heapq.merge(*(sorted(names[start : start + _RUN]) for start in range(0, len(names), _RUN)))
