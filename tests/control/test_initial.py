@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import sys
 import threading
 
 import pytest
@@ -42,6 +43,16 @@ def test_it_is_the_informers_word_for_the_initial_list():
 
 
 # The tracker alone.
+
+
+def test_what_it_needed_for_many_keys_it_gives_back(tracker):
+    for number in range(10_000):
+        tracker.add(ObjectKey("n", str(number)))
+    tracker.upstream_done()
+    for number in range(10_000):
+        run(tracker, ObjectKey("n", str(number)))
+    assert tracker.through
+    assert sys.getsizeof(tracker._left) < 1000
 
 
 def test_the_states_follow_each_other(tracker):

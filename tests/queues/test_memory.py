@@ -11,8 +11,9 @@ import sys
 
 import pytest
 
-from workqueue.queues import Debounce, PriorityQueue, ShutDown, default_controller_rate_limiter
+from workqueue.queues import Debounce, PriorityQueue, Queue, ShutDown, default_controller_rate_limiter
 
+from .conftest import PATIENCE
 from .footprint import extra
 
 KEYS = int(os.environ.get("WORKQUEUE_TEST_KEYS", "6000"))
@@ -142,3 +143,33 @@ def test_keys_that_went_every_way_through_a_priority_queue_leave_nothing_behind(
             queue.forget(key)
 
     leaves_nothing(lambda: PriorityQueue(clock=clock, **names, **options), cycle)
+
+
+@pytest.mark.parametrize("make", [Queue, PriorityQueue])
+def test_a_queue_that_was_long_gives_its_memory_back_before_somebody_waits_for_more(make, names, background):
+    queue = make(**names)
+    for key in range(20_000):
+        queue.add(key)
+    long = tables(queue)
+    for _ in range(20_000):
+        queue.done(queue.get())
+    waiting = background(queue.get)
+    while not queue._getters:
+        pass
+    assert long > 500_000
+    assert tables(queue) < 20_000
+    queue.add("next")
+    assert waiting.result(PATIENCE) == "next"
+    queue._check()
+
+
+def tables(queue):
+    """Bytes of a queue's dictionaries, without what is in them."""
+    seen, todo, size = set(), [queue], 0
+    while todo:
+        each = todo.pop()
+        if id(each) not in seen and (type(each) is dict or type(each).__module__.startswith("workqueue.queues")):
+            seen.add(id(each))
+            size += sys.getsizeof(each) if type(each) is dict else 0
+            todo += gc.get_referents(each)
+    return size

@@ -88,3 +88,4 @@ class InitialKeys:
     def _conclude_locked(self) -> None:
         if self._upstream_done and not self._left:
             self.through = True
+            self._left = set()  # an empty set keeps what it has grown to

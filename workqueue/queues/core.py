@@ -19,12 +19,13 @@ Departures from client-go, each because client-go's way loses or doubles work:
 
 import logging
 import math
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from workqueue.base.clock import Clock, RealClock
 from workqueue.base.errors import ShutDown
@@ -34,6 +35,9 @@ from workqueue.queues.measures import Measures
 K = TypeVar("K", bound=Hashable)
 
 logger = logging.getLogger("workqueue.queues")
+
+#: Bytes of an empty dictionary that are too many: some hundred keys.
+LARGE = 64 * 1024
 
 #: Seconds that a thread which finds the lock taken lets others run before each further try: 0 is a turn for whoever is
 #: next, and the more threads there are, the longer it takes until it is the one that has the lock.
@@ -190,6 +194,11 @@ class QueueCore(ABC, Generic[K]):
         """Forget the keys that wait for their time and return them."""
         return []
 
+    def _give_back_locked(self) -> None:
+        """No key is ready: what keys needed memory for that are through may be given back."""
+        if self._measures is not None:
+            give_back(self._measures.queued)
+
     @abstractmethod
     def _is_idle_locked(self) -> bool:
         """True if no key is queued and none in processing."""
@@ -230,6 +239,7 @@ class QueueCore(ABC, Generic[K]):
                     raise ShutDown(f"queue {self.name!r} is shut down and empty")
                 if until is not None and until <= self._clock.now():
                     raise TimeoutError(f"no key in queue {self.name!r} within {timeout} s")
+                self._give_back_locked()
                 self._sleep_locked(until, due)
         finally:
             # A leader that leaves passes its duty on, whatever made it leave.
@@ -329,6 +339,15 @@ class QueueCore(ABC, Generic[K]):
     @abstractmethod
     def _check_locked(self) -> None:
         """The subclass's part of :meth:`_check`."""
+
+
+def give_back(emptied: dict[K, Any]) -> None:
+    """Let a dictionary that has nothing in it, and had much, have the memory of one that never had.
+
+    Python's keep what they have grown to: after a list of a million objects a hundred megabytes, for nothing.
+    """
+    if not emptied and sys.getsizeof(emptied) > LARGE:
+        emptied.clear()
 
 
 def check_delay(key: object, delay: float) -> None:

@@ -12,7 +12,7 @@ from collections import deque
 
 from workqueue.base.clock import Clock
 from workqueue.base.metrics import MetricsProvider, QueueStatistics
-from workqueue.queues.core import K, QueueCore
+from workqueue.queues.core import K, QueueCore, give_back
 
 #: What is with a key. client-go: dirty; processing; both.
 _QUEUED, _IN_HANDS, _AGAIN = 1, 2, 3
@@ -145,6 +145,10 @@ class Queue(QueueCore[K]):
         self._adds += 1
         if self._measures is not None:
             self._measures.queued[key] = self._clock.now() if at is None else at
+
+    def _give_back_locked(self) -> None:
+        super()._give_back_locked()
+        give_back(self._states)
 
     def _is_idle_locked(self) -> bool:
         return not self._states

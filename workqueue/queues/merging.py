@@ -14,7 +14,7 @@ from workqueue.base.clock import Clock
 from workqueue.base.metrics import MetricsProvider, QueueStatistics
 from workqueue.queues.ageing import Ageing
 from workqueue.queues.backoff import SteadyBackoff
-from workqueue.queues.core import K, QueueCore
+from workqueue.queues.core import K, QueueCore, give_back
 from workqueue.queues.debounce import Bursts
 from workqueue.queues.delays import Delays
 from workqueue.queues.levels import Levels, priority_of, rank_of
@@ -195,6 +195,10 @@ class MergingCore(QueueCore[K]):
         if self._bursts is not None:
             self._bursts.clear()
         return self._delays.clear()
+
+    def _give_back_locked(self) -> None:
+        super()._give_back_locked()
+        give_back(self._levels.ranks)
 
     def _is_idle_locked(self) -> bool:
         return not self._ready and not self._processing
