@@ -14,6 +14,8 @@ WAYS = {
     "get": lambda reader: reader.get(OBJECT),
     "get_by_key": lambda reader: reader.get_by_key("default/web"),
     "list": lambda reader: reader.list()[0],
+    "list of a page": lambda reader: reader.list(limit=1)[0],
+    "iter": lambda reader: next(iter(reader)),
     "index": lambda reader: reader.index("node", OBJECT)[0],
     "by_index": lambda reader: reader.by_index("node", "n1")[0],
     "entry": lambda reader: reader.entry("default/web").decode(),
@@ -22,6 +24,7 @@ WAYS = {
     "Lister.list": lambda reader: Lister(reader).list()[0],
     "Lister.list by label": lambda reader: Lister(reader).list("app=web")[0],
     "Lister.list by namespace": lambda reader: Lister(reader).list(namespace="default")[0],
+    "Lister.list of a page": lambda reader: Lister(reader).list("app=web", limit=1)[0],
     "Lister.get": lambda reader: Lister(reader).get("default", "web"),
     "Body": lambda reader: dict(Body(reader.entry("default/web"))),
 }

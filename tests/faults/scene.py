@@ -88,13 +88,13 @@ def transitions() -> Iterator[list[tuple[float, str]]]:
 
 
 @contextlib.contextmanager
-def operating(*args: str, kubeconfig: object, **environment: str) -> Iterator[InProcess]:
+def operating(*args: str, kubeconfig: object, path: str = OPERATOR, **environment: str) -> Iterator[InProcess]:
     """The operator, on the stream lane, once it is ready."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         for name, value in {"KUBECONFIG": str(kubeconfig), "WORKQUEUE_LANE": "stream", **environment}.items():
             patch.setenv(name, value)
-        with run_in_process(*args, path=OPERATOR) as operator:
+        with run_in_process(*args, path=path) as operator:
             operator.wait_until_seen(": stream lane")
             yield operator
 

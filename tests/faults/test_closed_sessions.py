@@ -41,7 +41,9 @@ def test_an_answer_whose_session_is_closed_meanwhile_is_not_waited_for_for_ever(
     async def ask() -> None:
         async with half_an_answer() as url, aiohttp.ClientSession() as session:
 
-            async def request(_: str, *, settings: object, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+            async def request(
+                _: str, *, accept: str, settings: object, timeout: aiohttp.ClientTimeout
+            ) -> aiohttp.ClientResponse:
                 response = await session.get(url, timeout=timeout)
                 asyncio.get_running_loop().call_soon(lambda: closing.append(asyncio.ensure_future(session.close())))
                 await response.read()

@@ -13,7 +13,7 @@ import pytest
 from tests.lanes.promises import LANES
 from tests.operators.harness import ROOT, eventually, run_as_process
 from tests.operators.objects import pod
-from workqueue import ConfigurationError, Manager
+from workqueue import ConfigurationError, Manager, field
 from workqueue.informer import reflector
 from workqueue.plugin import consistency
 from workqueue.testing.apiserver import ApiServer, Fault
@@ -219,6 +219,56 @@ def test_other_handlers_of_kopf_get_every_event(watch, server):
         eventually(lambda: [type_ for type_, name, _ in heard if name == "b"] == ["ADDED", "MODIFIED", "DELETED"], "b")
         eventually(lambda: [type_ for type_, name, _ in heard if name == "a"] == [None, "MODIFIED"], "a")
         watched.settles()
+
+
+def partial(body):
+    metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+    return {"kind": body["kind"], "apiVersion": body["apiVersion"], "metadata": metadata}
+
+
+def cut_and_whole(watched, server):
+    """What an informer of metadata holds, and what the server has."""
+    found = {entry.key: entry.decode() for entry in watched.module.pods.indexer.entries()}
+    return found, {(body["metadata"]["namespace"], body["metadata"]["name"]): body for body in server.list("pods")}
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_an_informer_of_metadata_keeps_nothing_else(watch, server, lane, streaming):
+    if not streaming:
+        server.script(Fault(path=WATCH, status=400, times=None, query=lambda query: "sendInitialEvents" in query))
+    make(server, "a", "b")
+    with watch(METADATA_ONLY="1") as watched:
+        make(server, "c", labels={"app": "x"})
+        server.patch("pods", "a", {"metadata": {"labels": {"x": "1"}}})
+        server.delete("pods", "b")
+        watched.settles()
+        found, whole = cut_and_whole(watched, server)
+        assert found == {key: partial(body) for key, body in whole.items()}
+        assert all(body["kind"] == "Pod" and "spec" in body for body in whole.values())
+        assert [body["metadata"]["name"] for body in watched.module.pods.lister.list("app=x")] == ["c"]
+        asked = {request.accept for request in server.requests if request.path == WATCH and is_watch(request.query)}
+        if lane == "stream":
+            assert asked
+            assert all("PartialObjectMetadata;" in accept for accept in asked), "whole objects were sent"
+        else:
+            assert not any("PartialObjectMetadata;" in accept for accept in asked), "it is Kopf's watch"
+
+
+def test_whole_objects_that_somebody_else_wants_are_cut(watch, server):
+    make(server, "a")
+    with watch(METADATA_ONLY="1", KOPF_TOO="1") as watched:
+        make(server, "b")
+        watched.settles()
+        found, whole = cut_and_whole(watched, server)
+        assert found == {key: partial(body) for key, body in whole.items()}
+        eventually(lambda: [name for _, name, _ in watched.module.heard] == ["a", "b"], "Kopf's handler")
+        assert watched.module.whole == {"a", "b"}, "Kopf's handlers are given whole objects"
+
+
+def test_an_informer_of_metadata_has_no_index_of_anything_else():
+    manager = Manager()
+    with pytest.raises(ConfigurationError, match=r"index 'node' wants spec.nodeName: with metadata_only=True nothing"):
+        manager.informer("pods", metadata_only=True, indexers={"node": field("spec.nodeName")})
 
 
 def test_two_informers_of_one_resource_on_two_lanes_both_hear_of_everything(watch, server, lane):

@@ -27,7 +27,7 @@ def test_a_watch_that_was_closed_while_it_was_read_is_kept_by_nobody(monkeypatch
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         async with server, aiohttp.ClientSession() as session:
 
-            async def request(_, *, settings, timeout):
+            async def request(_, *, accept, settings, timeout):
                 return await session.get(url, timeout=timeout)
 
             monkeypatch.setattr(internals, "request", request)

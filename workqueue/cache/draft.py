@@ -68,7 +68,7 @@ class Draft:
     def add(self, entry: Entry) -> None:
         """One more, in the place of what is there under its key.
 
-        :param entry: complete. If it is the cache's own, it is no news: what is there already stays.
+        :param entry: complete, so that it has values in all indexes of the table. If it is the cache's own, it is no news: what is there already stays.
         """
         known = self._cache.present(entry) is entry
         if known and self.table.present(entry) is not None:
@@ -101,7 +101,7 @@ class Draft:
         return [entry for entry in self._came if self.table.present(entry) is entry]
 
     def replant(self, table: Table) -> None:
-        """Have another table, with other indexes."""
+        """Have another table, with other indexes, in which all that came is complete."""
         came = self.came()
         for entry in came:
             table.put(entry)

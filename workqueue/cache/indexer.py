@@ -16,9 +16,10 @@ from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.batches import Batch, in_batches
 from workqueue.cache.draft import Change, Changes, Draft
 from workqueue.cache.entry import Entry, encode
-from workqueue.cache.indexes import IndexFunc, NamespaceIndex, ReadyMade, Values, index_values
+from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, ReadyMade, Values, index_values
 from workqueue.cache.packing import Compression, Packer
 from workqueue.cache.parsing import Part, Raw, loads, parse_object
+from workqueue.cache.partial import KEPT, Cutter
 from workqueue.cache.pieces import Piece
 from workqueue.cache.reader import Reader
 from workqueue.cache.table import Table
@@ -42,13 +43,18 @@ class Indexer(Reader):
         *,
         transform: Transform | None = None,
         compression: Compression = "auto",
+        metadata_only: bool = False,
     ) -> None:
         """
         :param indexers: the first indexes, by name.
         :param transform: changes each object before it is stored; gets a copy of its own. If it raises,
             nothing is stored by that call.
         :param compression: see :class:`workqueue.cache.packing.Packer`.
+        :param metadata_only: keep nothing of an object but its kind, its apiVersion and its metadata.
+        :raises ConfigurationError: if an index wants something that is not kept, or cannot be.
         """
+        #: None if objects are kept whole.
+        self._cutter = Cutter() if metadata_only else None
         self._packer = Packer(compression)
         super().__init__(Table(self._packer))
         #: Stored objects that are to be packed next.
@@ -61,6 +67,16 @@ class Indexer(Reader):
         #: The same cache without the verbs that write.
         self.reader = Reader(self._table)
         self.add_indexers(indexers or {})
+
+    @property
+    def metadata_only(self) -> bool:
+        """True if nothing is kept of objects but what they are and their metadata."""
+        return self._cutter is not None
+
+    def objects_are(self, kind: str, api_version: str) -> None:
+        """See :meth:`workqueue.cache.partial.Cutter.objects_are`; for a cache of metadata only."""
+        if self._cutter is not None:
+            self._cutter.objects_are(kind, api_version)
 
     def add(self, body: Mapping[str, Any]) -> Change:
         """Store the object under its key, whatever was there before.
@@ -80,6 +96,8 @@ class Indexer(Reader):
         :param head: as of :meth:`workqueue.cache.wire.WireDecoder.decode`.
         :raises InvalidObject: if it has no name or is no JSON.
         """
+        if self._cutter is not None:
+            body, head = self._cutter.cut(body, head=head), b""
         if self._transform is None:
             return self._decoder.decode(body, head=head) if isinstance(body, bytes | Part) else encode(body)
         entry = encode(parse_object(body, head=head) if isinstance(body, bytes | Part) else body)
@@ -159,10 +177,10 @@ class Indexer(Reader):
                         for entry in came:
                             self._table.put(entry)
                     break
-            # An index was added meanwhile.
+            fresh = self._fresh()  # an index was added meanwhile: first see which, then compute at least those
             for entry in came:
                 self.complete(entry)
-            draft.replant(self._fresh())
+            draft.replant(fresh)
         if namespace is not None:
             gone = [old for old in present.values() if draft.table.present(old) is None]
             return Changes(gone, came, before=lambda entry: present.get(entry.key))
@@ -215,6 +233,11 @@ class Indexer(Reader):
             if not callable(function):
                 raise ConfigurationError(
                     f"index {name!r} is {function!r}, expected a function, or such as field('spec.nodeName')"
+                )
+            if self.metadata_only and isinstance(function, FieldIndex) and function.path[0] not in KEPT:
+                raise ConfigurationError(
+                    f"index {name!r} wants {'.'.join(function.path)}: with metadata_only=True nothing is known but "
+                    "kind, apiVersion and metadata"
                 )
         with self._adding:
             made = Table(self._packer)

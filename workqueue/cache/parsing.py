@@ -1,11 +1,15 @@
 """An object's JSON read as a whole, by those who need it so, and told where it is."""
 
+import json
+import math
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
 import orjson
 
 from workqueue.base.errors import InvalidObject
+from workqueue.base.keys import object_key
 from workqueue.cache.scanning import members
 
 
@@ -34,17 +38,34 @@ class TooDeep(InvalidObject):
 
 
 def loads(body: bytes) -> dict[str, Any]:
-    """An object's JSON as dictionaries."""
+    """An object's JSON as dictionaries.
+
+    :raises InvalidObject: if it cannot be read.
+    """
     found: dict[str, Any]
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         # From Python 3.12 on, msgspec reads what is nested deeper than orjson reads; and by it the object was taken.
-        try:
-            found = msgspec.json.decode(body)
-        except (msgspec.MsgspecError, RecursionError):
-            raise error from None
+        # Python's own reads numbers of any size.
+        for read in (msgspec.json.decode, _read_any_number):
+            try:
+                found = read(body)
+            except (ValueError, RecursionError):
+                continue
+            return found
+        raise InvalidObject(f"{_told(body)} cannot be read: {error}") from None
     return found
+
+
+def _read_any_number(body: bytes) -> Any:
+    return json.loads(body, parse_float=_number)
+
+
+def _number(text: str) -> float | Decimal:
+    """As every decoder has it, but for what is beyond all bounds of that."""
+    number = float(text)
+    return Decimal(text) if math.isinf(number) else number
 
 
 def parse_object(raw: Raw, *, head: bytes = b"") -> dict[str, Any]:
@@ -58,11 +79,29 @@ def parse_object(raw: Raw, *, head: bytes = b"") -> dict[str, Any]:
         body = orjson.loads(bytes(raw))
     except ValueError as error:
         if "depth limit" in str(error):
-            raise TooDeep("an object that is nested too deep to be read") from None
+            raise TooDeep(f"{_told(bytes(raw))} is nested too deep to be read") from None
         raise InvalidObject(f"an object that is no JSON: {error}") from None
     if not isinstance(body, dict):
         raise InvalidObject("object has no meta: it is no JSON object")
     return {**orjson.loads(b"{" + head[:-1] + b"}"), **body} if head else body
+
+
+def _told(raw: bytes) -> str:
+    """The key of an object that cannot be read as a whole, or what is known instead."""
+    try:
+        return str(object_key({"metadata": _identity(raw)}))
+    except ValueError:
+        return "an object without a name"
+
+
+def _identity(raw: bytes) -> dict[str, str]:
+    """What tells which object it is, without the rest being read."""
+    metadata = members(members(raw).get("metadata", b""))
+    known = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion") if name in metadata}
+    try:
+        return {name: _text.decode(value) for name, value in known.items()}
+    except msgspec.MsgspecError as error:
+        raise InvalidObject(f"an object that is no JSON: {error}") from None
 
 
 def parse_identity(raw: Raw) -> dict[str, Any]:
@@ -75,12 +114,7 @@ def parse_identity(raw: Raw) -> dict[str, Any]:
     try:
         return parse_object(raw)
     except TooDeep:
-        metadata = members(members(bytes(raw)).get("metadata", b""))
-        known = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion") if name in metadata}
-        try:
-            return {"metadata": {name: _text.decode(value) for name, value in known.items()}}
-        except msgspec.MsgspecError as error:
-            raise InvalidObject(f"an object that is no JSON: {error}") from None
+        return {"metadata": _identity(bytes(raw))}
 
 
 _text = msgspec.json.Decoder(str)

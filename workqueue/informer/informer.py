@@ -169,6 +169,15 @@ class Informer:
                 raise
             return stored
 
+    @property
+    def metadata_only(self) -> bool:
+        """True if the cache keeps nothing of objects but what they are and their metadata."""
+        return self._indexer.metadata_only
+
+    def objects_are(self, kind: str, api_version: str) -> None:
+        """What objects are that the API server sends as PartialObjectMetadata."""
+        self._indexer.objects_are(kind, api_version)
+
     def draft(self) -> Draft:
         """See :meth:`workqueue.cache.Indexer.draft`."""
         return self._indexer.draft()

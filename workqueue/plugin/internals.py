@@ -220,11 +220,12 @@ _NEEDS: dict[str, Callable[[], bool]] = {
 
 
 async def request(
-    url: str, *, settings: kopf.OperatorSettings, timeout: aiohttp.ClientTimeout
+    url: str, *, accept: str, settings: kopf.OperatorSettings, timeout: aiohttp.ClientTimeout
 ) -> aiohttp.ClientResponse:
     """One GET with Kopf's session and login; a login that is refused is renewed by Kopf meanwhile.
 
     :param url: from the API server's root.
+    :param accept: the forms in which the answer may come.
     :param settings: of the run.
     :param timeout: of the connection and between bytes.
     :return: a response whose head has come and is no error; close it.
@@ -235,7 +236,7 @@ async def request(
         method="get",
         url=url,
         settings=settings,
-        headers={"Accept": "application/json"},
+        headers={"Accept": accept},
         timeout=timeout,
         backoffs=(),
         logger=_silent,

@@ -22,6 +22,10 @@ from workqueue.plugin import internals
 #: Seconds that a watch lasts where the settings say nothing: client-go's minWatchTimeout, and twice that.
 LIFETIME = (300.0, 600.0)
 
+_WHOLE = "application/json"
+#: Of an API server that does not know these the objects come whole.
+_METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1,application/json"
+
 
 class KopfSource:
     """One resource in one namespace, or in all. A :class:`workqueue.informer.Source`."""
@@ -32,12 +36,14 @@ class KopfSource:
         settings: kopf.OperatorSettings,
         resource: kopf.Resource,
         namespace: str | None,
+        metadata_only: bool = False,
         chance: random.Random | None = None,
     ) -> None:
         """
         :param settings: of this run.
         :param resource: as Kopf found it.
         :param namespace: None is all of them, or the cluster scope.
+        :param metadata_only: ask for PartialObjectMetadata.
         :param chance: where watches' lifetimes come from, so that not all end at once.
         """
         self._settings = settings
@@ -50,6 +56,8 @@ class KopfSource:
         #: See :class:`workqueue.informer.Source`. Fixed by the settings, or another for each watch.
         self.lifetime: float = self._limit or LIFETIME[0]
         self._selectors = internals.selectors(settings, resource)
+        #: Objects come without all that is not metadata.
+        self.metadata_only = metadata_only
 
     async def list(self, *, limit: int, continue_: str = "") -> bytes:
         """See :class:`workqueue.informer.Source`."""
@@ -58,7 +66,8 @@ class KopfSource:
             params["limit"] = str(limit)
         if continue_:
             params["continue"] = continue_
-        async with self._ask(params, total=None) as response:
+        accept = _METADATA.format("List") if self.metadata_only else _WHOLE
+        async with self._ask(params, accept=accept, total=None) as response:
             try:
                 return await response.read()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -75,11 +84,14 @@ class KopfSource:
             params |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         else:
             params["resourceVersion"] = since
-        async with self._ask(params, total=self._settings.watching.client_timeout) as response:
+        accept = _METADATA.format("") if self.metadata_only else _WHOLE
+        async with self._ask(params, accept=accept, total=self._settings.watching.client_timeout) as response:
             yield KopfStream(response, told=self._interrupted)
 
     @contextlib.asynccontextmanager
-    async def _ask(self, params: dict[str, str], *, total: float | None) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _ask(
+        self, params: dict[str, str], *, accept: str, total: float | None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         settings = self._settings
         connect = (
             settings.watching.connect_timeout
@@ -96,7 +108,7 @@ class KopfSource:
         url = internals.url(self._resource, namespace=self._namespace, params=params)
         try:
             async with asyncio.timeout(limit):
-                response = await internals.request(url, settings=settings, timeout=timeout)
+                response = await internals.request(url, accept=accept, settings=settings, timeout=timeout)
         except internals.API_ERRORS as error:
             raise _refused(error) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

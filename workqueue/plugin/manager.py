@@ -74,6 +74,7 @@ class Manager:
         indexers: Mapping[str, IndexFunc] | None = None,
         transform: Transform | None = None,
         compression: Compression = "auto",
+        metadata_only: bool = False,
         resync: float = 0.0,
         consistency_check: float = 0.0,
         cache_sync_timeout: float = 120.0,
@@ -88,6 +89,9 @@ class Manager:
         :param transform: changes each object before it is stored.
         :param compression: "auto" makes bodies small in a cache of a megabyte and more, mostly a tenth of what they
             are, for a few microseconds at each look; "zstd" in any, "none" in none.
+        :param metadata_only: ask for objects' metadata, and keep nothing else: for those who need no more of a
+            resource, such as owners, labels or names. On the handlers lane, and where Kopf has handlers of its own on
+            the resource, the objects come whole and are cut.
         :param resync: seconds after which each cached object is delivered again as an update; 0 is never.
         :param consistency_check: seconds after which the cache is compared with a fresh list of metadata, again and
             again; what differs is reported, counted and mended. 0 is never, which is right for most.
@@ -104,6 +108,7 @@ class Manager:
             indexers=indexers,
             transform=transform,
             compression=compression,
+            metadata_only=metadata_only,
             resync=resync,
             consistency_check=consistency_check,
             cache_sync_timeout=cache_sync_timeout,

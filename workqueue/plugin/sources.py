@@ -46,6 +46,7 @@ class ResourceInformer:
         indexers: Mapping[str, IndexFunc] | None,
         transform: Transform | None,
         compression: Compression,
+        metadata_only: bool,
         resync: float,
         consistency_check: float,
         cache_sync_timeout: float,
@@ -58,7 +59,7 @@ class ResourceInformer:
         self._runtime = runtime
         self._resync = resync
         every: dict[str, IndexFunc] = {NAMESPACE_INDEX: namespace(), **(indexers or {})}
-        indexer = Indexer(every, transform=transform, compression=compression)
+        indexer = Indexer(every, transform=transform, compression=compression, metadata_only=metadata_only)
         self.informer = Informer(name, indexer=indexer, clock=clock)
         self._indexer = indexer
         self._resyncer: Resyncer | None = Resyncer(self.informer, period=resync) if resync else None

@@ -207,7 +207,7 @@ class Streams:
         self._clock = clock
         #: What the cluster serves, as far as Kopf has looked.
         self._known: set[kopf.Resource] = set()
-        self._reflectors: dict[tuple[kopf.Resource, str | None], Reflector] = {}
+        self._reflectors: dict[tuple[kopf.Resource, str | None, bool], Reflector] = {}
         self._told: set[str] = set()
 
     def found(self, resources: Collection[kopf.Resource], *, groups: Collection[str] | None) -> None:
@@ -220,6 +220,9 @@ class Streams:
                 names = " and ".join(sorted(f"{r.plural}.{r.version}.{r.group}" for r in fitting))
                 self._ambiguous(f"informer({str(lane.spec)!r}) fits {names}: name one of them")
             lane.resource = fitting[0] if len(fitting) == 1 else None
+            if lane.resource is not None and lane.resource.kind:
+                group, version = lane.resource.group, lane.resource.version
+                lane.informer.objects_are(lane.resource.kind, f"{group}/{version}" if group else version)
 
     def served(self, resources: Collection[kopf.Resource], namespaces: Collection[str | None]) -> None:
         """See :class:`workqueue.plugin.hooks.Intake`."""
@@ -238,32 +241,43 @@ class Streams:
         watched = {
             (resource, namespace if resource.namespaced else None) for resource in resources for namespace in namespaces
         }
-        for gone in self._reflectors.keys() - watched:
-            del self._reflectors[gone]
+        for asked in [asked for asked in self._reflectors if asked[:2] not in watched]:
+            del self._reflectors[asked]
 
     def follow(self, resource: kopf.Resource, *, namespace: str | None, paused: "asyncio.Future[Any]") -> Events | None:
         """See :class:`workqueue.plugin.hooks.Intake`."""
         lanes = [lane for lane in self._lanes if lane.resource == resource]
         if not lanes:
             return None
-        reflector = self._reflectors.get((resource, namespace))
-        if reflector is None:
-            reflector = self._reflectors[resource, namespace] = self._make(lanes, resource, namespace)
-        for lane in lanes:
-            lane.begin(namespace, reflector, selectors=internals.selectors(self._settings, resource))
         # Of our own handlers only those of these informers want nothing of Kopf: another may be on the other lane.
         ours = tuple(f"{PREFIX}{lane.informer.name}/" for lane in lanes)
         others = internals.has_other_handlers(self._registry, resource, ours=ours)
+        # Whole objects, if anybody wants them: one watch is enough, and informers cut what they do not keep.
+        metadata_only = not others and all(lane.informer.metadata_only for lane in lanes)
+        asked = (resource, namespace, metadata_only)
+        reflector = self._reflectors.get(asked)
+        if reflector is None:
+            reflector = self._reflectors[asked] = self._make(lanes, *asked)
+        for lane in lanes:
+            lane.begin(namespace, reflector, selectors=internals.selectors(self._settings, resource))
         return self._run(reflector, resource, paused, tap="all" if others else "nothing")
 
-    def _make(self, lanes: Sequence[StreamLane], resource: kopf.Resource, namespace: str | None) -> Reflector:
+    def _make(
+        self,
+        lanes: Sequence[StreamLane],
+        resource: kopf.Resource,
+        namespace: str | None,
+        metadata_only: bool,  # noqa: FBT001 - a part of what reflectors are found by
+    ) -> Reflector:
         def changed() -> None:
             for lane in lanes:
                 lane.update()
 
         return Reflector(
             str(lanes[0].spec),
-            source=KopfSource(settings=self._settings, resource=resource, namespace=namespace),
+            source=KopfSource(
+                settings=self._settings, resource=resource, namespace=namespace, metadata_only=metadata_only
+            ),
             informers=[lane.informer for lane in lanes],
             clock=self._clock,
             backoff=Backoff(clock=self._clock),

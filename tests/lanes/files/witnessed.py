@@ -9,9 +9,11 @@ from tests.lanes.witness import Witness
 from workqueue import Manager, Request, field
 
 manager = Manager(grace=5.0)
+METADATA_ONLY = "METADATA_ONLY" in os.environ
 pods = manager.informer(
     os.environ.get("WITNESSED", "pods"),
-    indexers={"node": field("spec.nodeName")},
+    indexers={} if METADATA_ONLY else {"node": field("spec.nodeName")},
+    metadata_only=METADATA_ONLY,
     consistency_check=float(os.environ.get("CHECK", "0")),
 )
 witness = Witness().listen(pods)
@@ -19,6 +21,8 @@ runs: Counter[str] = Counter()
 more: Counter[str] = Counter()
 #: What Kopf itself was told, if the test wants to know.
 heard: list[tuple[str | None, str, str]] = []
+#: The names of those objects that came with a spec.
+whole: set[str] = set()
 
 
 def reconcile(request: Request) -> None:
@@ -47,6 +51,8 @@ if "KOPF_TOO" in os.environ:
     @kopf.on.event(os.environ.get("WITNESSED", "pods"))
     async def hear(type, name, body, **_):  # noqa: A002 - Kopf's name for it
         heard.append((type, name, body["metadata"]["resourceVersion"]))
+        if "spec" in body:
+            whole.add(name)
 
 
 if "OTHER_LANE" in os.environ:

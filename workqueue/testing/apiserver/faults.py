@@ -16,6 +16,8 @@ class RecordedRequest:
     path: str
     query: Mapping[str, str]
     user_agent: str
+    #: The forms in which the answer may come.
+    accept: str = ""
 
     @property
     def writes(self) -> bool:

@@ -67,7 +67,8 @@ class Handlers:
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         query = dict(request.query)
-        self._log.add(RecordedRequest(request.method, request.path, query, request.headers.get("User-Agent", "")))
+        agent, accept = request.headers.get("User-Agent", ""), request.headers.get("Accept", "")
+        self._log.add(RecordedRequest(request.method, request.path, query, agent, accept))
         fault = self._faults.take(request.method, request.path, query)
         try:
             if fault is not None and fault.status:
