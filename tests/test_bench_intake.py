@@ -5,8 +5,9 @@ import json
 import pytest
 
 from tests.bench import __main__ as command
-from tests.bench import bench_latency, bench_memory, bench_sync, bench_updates, records
+from tests.bench import bench_cache, bench_latency, bench_memory, bench_sync, bench_updates, records
 from tests.bench.intake import pods, process, subjects, turns
+from tests.bench.intake import replay as replay_module
 from tests.bench.intake.replay import FIRST_VERSION, Stock
 from tests.bench.intake.replayed import Sent, replay
 from tests.bench.intake.subjects import GO_JSON, GO_PROTOBUF, HANDLERS, ON_EVENT, SHARED_INFORMER, SINK, STREAM, Load
@@ -16,7 +17,7 @@ from tests.bench.records import Ratio, Record, Records
 from tests.bench.scale import Scale, scale
 from workqueue.plugin.internals import obstacles
 
-BENCHES = (bench_sync, bench_updates, bench_latency, bench_memory)
+BENCHES = (bench_cache, bench_sync, bench_updates, bench_latency, bench_memory)
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_memory_is_the_slope_between_two_sizes_and_growth_is_what_comes_after_th
     section = bench_memory.section(Records([*cached, passing]))
     assert section.targets[0].measured == "0.70 KB"
     assert section.targets[0].reached is True
-    assert "250.00" in section.tables[1][1]
+    assert "250.00" in section.tables[2][1]
 
 
 def test_the_command_chooses_sizes_and_subjects(monkeypatch):
@@ -157,6 +158,54 @@ def test_a_key_in_a_workers_hands_is_told(at_once):
         found = bench_latency.measure(STREAM, asked, server)
     assert 0 < found["p50"] <= found["p99"] <= found["max"]
     assert 0 < found["busy"] < 1
+
+
+@with_the_stream_lane
+def test_what_a_cache_costs_is_told_and_weighed(at_once, monkeypatch):
+    monkeypatch.setattr(bench_cache, "SECONDS", 0.3)
+    monkeypatch.setattr(bench_cache, "REST", 0.1)
+    with replay(1_200) as server:
+        found = bench_cache.measure(1_200, server)
+    assert all(value > 0 for value in found.values())
+    assert set(bench_cache.LOOKS) < set(found)
+    for name in bench_cache.WAITS:
+        assert found[f"{name} p50"] <= found[f"{name} p99"] <= found[f"{name} max"]
+    record = {size: {name: [value * size] for name, value in found.items()} for size in (1, 2)}
+    saved = [
+        Record(task=bench_cache.TASK, keys=size, consumers=0, contender=STREAM, figures=figures)
+        for size, figures in record.items()
+    ]
+    section = bench_cache.section(Records(saved))
+    dearer = {target.what: target for target in section.targets}["`entry` with 2 pods"]
+    assert (dearer.measured, dearer.reached) == ("2.00", False)
+    assert len(section.tables) == 5
+
+
+@with_the_stream_lane
+def test_a_process_at_rest_is_looked_at(at_once, monkeypatch):
+    monkeypatch.setattr(bench_memory, "IDLE", 0.2)
+    monkeypatch.setattr(bench_memory, "REST", 0.1)
+    with replay(20) as server:
+        found = bench_memory.measure_cached(STREAM, 20, server)
+    assert found["rss"] > 1e6
+    assert found["cpu"] >= 0
+    assert found["switches"] >= 0
+
+
+def test_pods_that_are_not_kept_are_the_same(monkeypatch):
+    kept = Stock(30)
+    monkeypatch.setattr(replay_module, "KEPT", 10)
+    made = Stock(30)
+    assert (made._pieces, len(made)) == ([], 30)
+    assert [made.body(number) for number in range(30)] == [kept.body(number) for number in range(30)]
+    assert made.size() == kept.size()
+
+
+def test_a_hundred_pods_share_a_node_and_no_two_nodes_an_address():
+    addresses = [pods.address(number) for number in range(0, 1_000_000, pods.CROWD)]
+    assert len(set(addresses)) == len(addresses)
+    assert pods.address(0) == pods.address(99) != pods.address(100)
+    assert pods.make(150)["spec"]["nodeName"].removeprefix("ip-").startswith(pods.address(150).replace(".", "-"))
 
 
 def test_what_dies_says_why():

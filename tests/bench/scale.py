@@ -10,7 +10,8 @@ class Scale:
     smaller queue is filled and emptied several times; seconds: how long an idle queue is looked at.
 
     Of the intake: pods: how many are listed; events: how many changes follow; rate, lasting: how many come a second,
-    and for how many seconds, where they come at a rate; total: how many come where memory is looked at.
+    and for how many seconds, where they come at a rate; total: how many come where memory is looked at; million: pods
+    of the largest cache.
     """
 
     sizes: tuple[int, ...] = (1_000, 1_000_000)
@@ -22,6 +23,7 @@ class Scale:
     rate: int = 2_000
     lasting: int = 10
     total: int = 1_000_000
+    million: int = 1_000_000
 
     def rounds(self, size: int, part: int = 1) -> int:
         """How often a queue of that size is filled; a ``part`` of 3 lets a third of the keys pass."""
@@ -38,9 +40,10 @@ QUICK = Scale(
     rate=100,
     lasting=3,
     total=20_000,
+    million=3_000,
 )
 #: What can be chosen by an option of the command and by a variable of the environment: ``--pods``, ``BENCH_PODS``.
-CHOSEN = ("repeats", "pods", "events", "rate", "lasting", "total")
+CHOSEN = ("repeats", "pods", "events", "rate", "lasting", "total", "million")
 
 
 def scale() -> Scale:

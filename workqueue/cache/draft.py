@@ -68,7 +68,8 @@ class Draft:
     def add(self, entry: Entry) -> None:
         """One more, in the place of what is there under its key.
 
-        :param entry: complete, so that it has values in all indexes of the table. If it is the cache's own, it is no news: what is there already stays.
+        :param entry: complete, so that it has values in all indexes of the table. If it is the cache's own, it is no
+            news: what is there already stays.
         """
         known = self._cache.present(entry) is entry
         if known and self.table.present(entry) is not None:

@@ -7,20 +7,43 @@ import gc
 import os
 import time
 
+from tests.bench.intake.costs import look_ups, waits
 from tests.bench.intake.first_request import notice
 from tests.bench.intake.probe import Probe
 from workqueue import Manager, Request
+from workqueue.base.keys import ObjectKey
 from workqueue.cache import field
 
 SLEEP, SPIN = float(os.environ["BENCH_SLEEP"]), float(os.environ["BENCH_SPIN"])
+#: Keys that are put off where an idle process is looked at, and seconds for which readers are in each other's way.
+DELAYED, SECONDS = 10_000, float(os.environ["BENCH_SECONDS"])
 WORKERS = int(os.environ["BENCH_WORKERS"])
 
 if os.environ["BENCH_GC"] == "off":
     gc.disable()
 
+INDEXERS = {"node": field("spec.nodeName")}
+
 manager = Manager(bind="0")
-pods = manager.informer("pods", indexers={"node": field("spec.nodeName")}, lane=os.environ["BENCH_LANE"])
-probe = Probe(synced=lambda: pods.has_synced)
+pods = manager.informer("pods", indexers=INDEXERS, lane=os.environ["BENCH_LANE"])
+
+
+def delay() -> dict[str, int]:
+    """Put some keys off for an hour."""
+    keys = [body["metadata"] for body in pods.indexer.list(limit=DELAYED)]
+    for each in keys:
+        controller.queue.add_after(ObjectKey(each["namespace"], each["name"]), 3600.0)
+    return {"delayed": len(keys)}
+
+
+probe = Probe(
+    synced=lambda: pods.has_synced,
+    more={
+        "delay": delay,
+        "look-ups": lambda: look_ups(pods.indexer),
+        "waits": lambda: waits(pods.informer, seconds=SECONDS),
+    },
+)
 notice(probe.asks)
 
 

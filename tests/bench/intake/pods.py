@@ -10,7 +10,9 @@ import json
 import random
 from typing import Any
 
-DEPLOYMENTS, NAMESPACES, NODES = 50, 20, 100
+DEPLOYMENTS, NAMESPACES = 50, 20
+#: Pods on a node: 100 of consecutive numbers.
+CROWD = 100
 #: Who writes a pod: its maker, and the kubelet.
 MAKER, KUBELET = "kube-controller-manager", "kubelet"
 
@@ -24,6 +26,12 @@ Json = dict[str, Any]
 def namespaces() -> list[str]:
     """The names of all namespaces."""
     return [f"team-{_WORDS[number % len(_WORDS)]}-{number}" for number in range(NAMESPACES)]
+
+
+def address(number: int) -> str:
+    """Of the node of that pod."""
+    mixed = (number // CROWD * 40_503) % 2**24  # an odd factor: no two nodes have one
+    return f"10.{mixed >> 16}.{mixed >> 8 & 255}.{mixed & 255}"
 
 
 def make(number: int, *, large: bool = True) -> Json:
@@ -42,7 +50,7 @@ def make(number: int, *, large: bool = True) -> Json:
     for container in spec["containers"]:
         container["volumeMounts"].append(mount)
     spec["volumes"].append({"name": token, "projected": {"sources": _token_sources(), "defaultMode": 420}})
-    spec["nodeName"] = f"ip-10-0-{chance.randrange(NODES)}-17.eu-central-1.compute.internal"
+    spec["nodeName"] = f"ip-{address(number).replace('.', '-')}.eu-central-1.compute.internal"
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": set_name, "uid": _uid(random.Random(set_name))}
     return {
         "apiVersion": "v1",
@@ -65,8 +73,8 @@ def status(pod: Json, number: int) -> Json:
     started = _BEGIN + dt.timedelta(seconds=chance.randrange(10_000_000))
     times = [(started + dt.timedelta(seconds=each)).strftime("%Y-%m-%dT%H:%M:%SZ") for each in (0, 1, 2, 9)]
     conditions = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
-    address = f"10.{chance.randrange(64, 128)}.{chance.randrange(256)}.{chance.randrange(1, 255)}"
-    host = f"10.0.{chance.randrange(NODES)}.17"
+    own = f"100.{chance.randrange(64, 128)}.{chance.randrange(256)}.{chance.randrange(1, 255)}"
+    host = address(number)
     return {
         "phase": "Running",
         "conditions": [
@@ -75,8 +83,8 @@ def status(pod: Json, number: int) -> Json:
         ],
         "hostIP": host,
         "hostIPs": [{"ip": host}],
-        "podIP": address,
-        "podIPs": [{"ip": address}],
+        "podIP": own,
+        "podIPs": [{"ip": own}],
         "startTime": times[0],
         "containerStatuses": [
             {

@@ -16,7 +16,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,17 @@ def resident(process: int | str) -> float:
 class Probe:
     """One for each process. The benchmark says by the environment how much there will be."""
 
-    def __init__(self, *, synced: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        *,
+        synced: Callable[[], bool] = lambda: True,
+        more: Mapping[str, Callable[[], dict[str, Any]]] | None = None,
+    ) -> None:
         """
         :param synced: whether what has been handed to the handlers is all that there is; asked when it may be.
+        :param more: what else it answers, by the line that asks for it.
         """
+        self._more = more or {}
         self._objects = int(os.environ["BENCH_OBJECTS"])
         self._events = int(os.environ["BENCH_EVENTS"])
         self._synced = synced
@@ -96,6 +103,8 @@ class Probe:
                 tell("marked", look())
             elif line == "runs\n":
                 tell("runs", {**look(), "runs": list(self.runs), "busy": sum(self.busy)})
+            elif answer := self._more.get(line.strip()):
+                tell(line.strip(), answer())
         os._exit(0)  # the benchmark is gone, whatever became of it
 
 

@@ -29,7 +29,8 @@ class Load:
     """What a subject is told beforehand.
 
     objects: how many pods there are; events: how many changes follow; workers, sleep, spin: who works on keys, and how
-    many seconds each takes of sleep and of computing; gc: whether Python collects garbage.
+    many seconds each takes of sleep and of computing; gc: whether Python collects garbage; seconds: how long readers of
+    a cache are in each other's way, if they are told to be.
     """
 
     objects: int
@@ -38,6 +39,7 @@ class Load:
     sleep: float = 0.0
     spin: float = 0.0
     gc: bool = True
+    seconds: float = 1.0
 
     def environment(self) -> dict[str, str]:
         """The same for subjects in Python."""
@@ -48,6 +50,7 @@ class Load:
             "BENCH_SLEEP": str(self.sleep),
             "BENCH_SPIN": str(self.spin),
             "BENCH_GC": "on" if self.gc else "off",
+            "BENCH_SECONDS": str(self.seconds),
         }
 
     def flags(self) -> list[str]:
