@@ -2,9 +2,9 @@
 
 ``python -m tests.bench`` runs all; ``python -m tests.bench queue workers`` those named. ``--write PAGE``, such as
 ``docs/benchmarks.md``, runs what is on that page, and writes it; ``--quick`` is for trying whether it runs.
-``BENCH_SIZES=1000,20000`` chooses other sizes of queues; ``sync --pods 300 --only ours`` fewer pods, and of the intake's
-subjects those whose name has this. One benchmark runs in one process of its own: what the one before left in memory
-would slow the next.
+``BENCH_SIZES=1000,20000`` chooses other sizes of queues; ``sync --pods 300 --only ours`` fewer pods, and of those who
+take them in those whose name has this. One benchmark runs in one process of its own: what the one before left in
+memory would slow the next.
 """
 
 import argparse
