@@ -218,8 +218,8 @@ def test_a_reader_has_no_verb_that_writes(indexer):
         assert hasattr(indexer, verb)
         assert not hasattr(reader, verb)
     assert {name for name in dir(reader) if not name.startswith("_")} == {
-        "by_index", "count_by_index", "entries", "entries_by_index", "entry", "get", "get_by_key", "index",
-        "index_keys", "indexers", "list", "list_index_func_values", "list_keys", "statistics",
+        "by_index", "count", "count_by_index", "entries", "entries_by_index", "entry", "get", "get_by_key", "index",
+        "index_keys", "indexers", "list", "list_index_func_values", "list_keys", "spaces", "statistics",
     }  # fmt: skip
 
 

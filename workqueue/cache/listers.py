@@ -4,15 +4,15 @@ Semantics: client-go tools/cache/listers.go. Labels are matched without decoding
 where an index knows which objects have one, no others are looked at (client-go goes through all).
 """
 
-import builtins
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from workqueue.base.errors import ObjectNotFound
 from workqueue.base.keys import ObjectKey
 from workqueue.cache.entry import Entry
-from workqueue.cache.indexes import FieldIndex, NamespaceIndex
-from workqueue.cache.pages import Objects, page_of
+from workqueue.cache.indexes import FieldIndex
+from workqueue.cache.pages import Objects, Spaces, by_namespace, page_of
 from workqueue.cache.reader import Reader
 from workqueue.cache.selectors import Everything, Nothing, Selector, as_selector
 
@@ -24,7 +24,7 @@ class Lister:
     """Lists and gets from a cache."""
 
     def __init__(self, reader: Reader) -> None:
-        """:param reader: the cache; an index of its by ``namespace()`` or ``label(…)`` saves looking through all."""
+        """:param reader: the cache; an index by ``label(…)`` saves looking through all objects for that label."""
         self._reader = reader
 
     def list(
@@ -43,37 +43,36 @@ class Lister:
         :raises InvalidSelector: if the text cannot be read.
         """
         chosen = as_selector(selector)
-        entries = [] if isinstance(chosen, Nothing) else self._candidates(chosen, namespace)
-        if namespace:
-            entries = [entry for entry in entries if entry.namespace == namespace]
+        spaces = {} if isinstance(chosen, Nothing) else self._candidates(chosen, namespace)
         if chosen != Everything():
-            entries = [entry for entry in entries if chosen.matches(entry.labels)]
-        return page_of(entries, limit=limit, continue_=continue_)
+            spaces = {space: self._selected(chosen, entries) for space, entries in spaces.items()}
+        return page_of(spaces, limit=limit, continue_=continue_)
 
-    def _candidates(self, selector: Selector, namespace: str) -> builtins.list[Entry]:
+    @staticmethod
+    def _selected(selector: Selector, entries: Iterable[Entry]) -> Iterator[Entry]:
+        return (entry for entry in entries if selector.matches(entry.labels))
+
+    def _candidates(self, selector: Selector, namespace: str) -> Spaces:
         """At least those that are selected: by the index that finds the fewest, or all there are."""
-        counted = [
-            (self._reader.count_by_index(name, *values), name, values)
-            for name, values in self._ways(selector, namespace)
+        ways = [
+            (self._reader.count_by_index(name, *values), name, values) for name, values in self._indexes_of(selector)
         ]
-        if not counted:
-            return self._reader.entries()
-        _, name, values = min(counted)
-        return self._reader.entries_by_index(name, *values)
+        fewest, name, values = min(ways, default=(math.inf, "", ()))
+        if fewest >= self._reader.count(namespace):
+            return self._reader.spaces(namespace)
+        found = by_namespace(self._reader.entries_by_index(name, *values))
+        return {space: entries for space, entries in found.items() if not namespace or space == namespace}
 
-    def _ways(self, selector: Selector, namespace: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Indexes that fit, and the values to look under."""
+    def _indexes_of(self, selector: Selector) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Indexes in which everything is that a selector may select, and the values to look under."""
+        if not isinstance(selector, Everything):
+            return
+        # What has an empty value is in no index, nor is what has no such label.
+        fitting = [part for part in selector.requirements if part.operator == "in" and "" not in part.values]
         for name, index in self._reader.indexers().items():
-            if namespace and isinstance(index, NamespaceIndex):
-                yield name, (namespace,)
-            if isinstance(index, FieldIndex) and isinstance(selector, Everything):
-                for part in selector.requirements:
-                    # What has an empty value is in no index, nor is what has no such label.
-                    if (
-                        index.path == ("metadata", "labels", part.key)
-                        and part.operator == "in"
-                        and "" not in part.values
-                    ):
+            if isinstance(index, FieldIndex):
+                for part in fitting:
+                    if index.path == ("metadata", "labels", part.key):
                         yield name, tuple(sorted(part.values))
 
     def get(self, namespace: str, name: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Objects in pages: for those who show them, or cannot hold all of them."""
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from workqueue.base.errors import ConfigurationError
@@ -17,12 +17,24 @@ class Objects(list[dict[str, Any]]):
     continue_: str = ""
 
 
-def page_of(entries: Iterable[Entry], *, limit: int | None, continue_: str = "") -> Objects:
+#: Objects by namespace. Of those that are behind a page nobody looks at the second.
+Spaces = Mapping[str, Iterable[Entry]]
+
+
+def by_namespace(entries: Iterable[Entry]) -> Spaces:
+    """Some objects as :func:`page_of` wants them."""
+    spaces: dict[str, list[Entry]] = {}
+    for entry in entries:
+        spaces.setdefault(entry.namespace, []).append(entry)
+    return spaces
+
+
+def page_of(spaces: Spaces, *, limit: int | None, continue_: str = "") -> Objects:
     """Decode some objects: all, in no order; or with a limit those that come next, in the order of their keys.
 
     What is there all the time is on exactly one page, whatever comes and goes meanwhile.
 
-    :param entries: all that there are.
+    :param spaces: all that there are.
     :param limit: as many at most; None is all.
     :param continue_: as the page before said; "" begins.
     :raises ConfigurationError: if the limit is below 1, or there is none to go on with.
@@ -31,25 +43,22 @@ def page_of(entries: Iterable[Entry], *, limit: int | None, continue_: str = "")
     if limit is None:
         if continue_:
             raise ConfigurationError(f"list(continue_={continue_!r}): a page wants a limit, such as limit=500")
-        return Objects(decode_all(list(entries)))
+        return Objects(decode_all([entry for entries in spaces.values() for entry in entries]))
     if limit < 1:
         raise ConfigurationError(f"list(limit={limit!r}): expected a whole number from 1, or None for all objects")
-    chosen = _next(entries, limit + 1, after=ObjectKey.parse(continue_) if continue_ else ObjectKey("", ""))
+    chosen = _next(spaces, limit + 1, after=ObjectKey.parse(continue_) if continue_ else ObjectKey("", ""))
     page = Objects(decode_all(chosen[:limit]))
     if len(chosen) > limit:
         page.continue_ = str(chosen[limit - 1].key)
     return page
 
 
-def _next(entries: Iterable[Entry], limit: int, *, after: ObjectKey) -> Sequence[Entry]:
-    """The first of those behind a key."""
-    spaces: dict[str, list[Entry]] = {}
-    for entry in entries:
-        if entry.namespace > after.namespace or (entry.namespace == after.namespace and entry.name > after.name):
-            spaces.setdefault(entry.namespace, []).append(entry)
+def _next(spaces: Spaces, limit: int, *, after: ObjectKey) -> Sequence[Entry]:
+    """The first of those behind a key; no more is put in order than is wanted."""
     found: list[Entry] = []
-    for _, some in sorted(spaces.items()):  # no more is put in order than is wanted
-        found += heapq.nsmallest(limit - len(found), some, key=lambda entry: entry.name)
+    for space in sorted(space for space in spaces if space >= after.namespace):
+        behind = (entry for entry in spaces[space] if space > after.namespace or entry.name > after.name)
+        found += heapq.nsmallest(limit - len(found), behind, key=lambda entry: entry.name)
         if len(found) == limit:
             break
     return found

@@ -19,7 +19,7 @@ from workqueue.cache.batches import decode_all, in_batches
 from workqueue.cache.entry import Entry
 from workqueue.cache.indexes import IndexFunc, NamespaceIndex, index_values
 from workqueue.cache.packing import PackingStatistics
-from workqueue.cache.pages import Objects, in_order, page_of
+from workqueue.cache.pages import Objects, Spaces, in_order, page_of
 from workqueue.cache.parsing import loads
 from workqueue.cache.table import Table
 
@@ -82,6 +82,25 @@ class Reader:
             pieces = self._table.freeze()
         return [entry for piece in pieces for entry in piece.values()]
 
+    def count(self, namespace: str = "") -> int:
+        """How many objects are stored.
+
+        :param namespace: in one namespace; "" is in all.
+        """
+        with self._table.lock:
+            if not namespace:
+                return self._table.count
+            return self._table.objects[namespace].count if namespace in self._table.objects else 0
+
+    def spaces(self, namespace: str = "") -> Spaces:
+        """All that is stored at this instant, by namespace, not decoded; each namespace can be iterated once.
+
+        :param namespace: one namespace alone; "" is all of them.
+        """
+        with self._table.lock:
+            spaces = self._table.freeze_spaces(namespace)
+        return {space: chain.from_iterable(piece.values() for piece in pieces) for space, pieces in spaces.items()}
+
     def list(self, *, limit: int | None = None, continue_: str = "") -> Objects:
         """All objects at this instant, in no order; with a limit a page of them, in the order of their keys.
 
@@ -92,7 +111,7 @@ class Reader:
         :raises ConfigurationError: if the limit is below 1, or missing where there is something to go on with.
         :raises InvalidKey: if ``continue_`` is nothing that a page says.
         """
-        return page_of(self.entries(), limit=limit, continue_=continue_)
+        return page_of(self.spaces(), limit=limit, continue_=continue_)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """All objects at this instant, in no order, each decoded when it is its turn."""

@@ -73,6 +73,12 @@ class Table:
         """All objects at this instant."""
         return [piece for pieces in self.objects.values() for piece in pieces.freeze()]
 
+    def freeze_spaces(self, namespace: str = "") -> dict[str, list[Piece]]:
+        """All objects at this instant by namespace, or those of one namespace."""
+        if not namespace:
+            return {space: pieces.freeze() for space, pieces in self.objects.items()}
+        return {namespace: self.objects[namespace].freeze()} if namespace in self.objects else {}
+
     def put(self, entry: Entry) -> Entry | None:
         """Store an entry, found under its values in all indexes; returns what was there."""
         pieces = self.objects.get(entry.namespace)

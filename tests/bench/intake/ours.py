@@ -25,7 +25,9 @@ if os.environ["BENCH_GC"] == "off":
 INDEXERS = {"node": field("spec.nodeName")}
 
 manager = Manager(bind="0")
-pods = manager.informer("pods", indexers=INDEXERS, lane=os.environ["BENCH_LANE"])
+pods = manager.informer(
+    "pods", indexers=INDEXERS, lane=os.environ["BENCH_LANE"], cache_sync_timeout=600.0
+)  # who replays a million makes them up
 
 
 def delay() -> dict[str, int]:
