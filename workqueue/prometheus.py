@@ -209,7 +209,7 @@ def _informer_families(informers: Sequence[InformerStatistics]) -> Iterator[Metr
     differences = CounterMetricFamily(
         "informer_differences", "Objects that differed from the API server, and were mended.", labels=(*label, "kind")
     )
-    bodies = GaugeMetricFamily("informer_body_bytes", "Of all bodies, as they are kept.", labels=label)
+    memory = GaugeMetricFamily("informer_bytes", "What the cache needs memory for.", labels=(*label, "use"))
     plain = CounterMetricFamily("informer_packed_plain_bytes", "Of the bodies that were packed.", labels=label)
     kept = CounterMetricFamily("informer_packed_bytes", "What was made of them.", labels=label)
     dictionaries = CounterMetricFamily("informer_dictionaries", "Dictionaries trained and taken.", labels=label)
@@ -217,16 +217,21 @@ def _informer_families(informers: Sequence[InformerStatistics]) -> Iterator[Metr
         "informer_dictionary_age_objects", "Bodies that were packed with the present dictionary.", labels=label
     )
     values = GaugeMetricFamily("informer_index_values", "Values that an index knows.", labels=(*label, "index"))
+    entries = GaugeMetricFamily(
+        "informer_index_entries", "Objects that an index finds, by each value.", labels=(*label, "index")
+    )
     for informer in informers:
         name = (informer.name,)
         packing = informer.cache.packing
-        bodies.add_metric(name, informer.cache.body_bytes)
+        for use, needed in informer.cache.bytes.items():
+            memory.add_metric((*name, use), needed)
         plain.add_metric(name, packing.plain_bytes)
         kept.add_metric(name, packing.kept_bytes)
         dictionaries.add_metric(name, packing.dictionaries)
         age.add_metric(name, packing.dictionary_age)
         for index, count in informer.cache.index_values.items():
             values.add_metric((*name, index), count)
+            entries.add_metric((*name, index), informer.cache.index_entries[index])
         objects.add_metric(name, informer.cache.objects)
         synced.add_metric(name, informer.synced)
         events.add_metric(name, informer.events)
@@ -249,7 +254,7 @@ def _informer_families(informers: Sequence[InformerStatistics]) -> Iterator[Metr
             for difference in get_args(Difference):
                 differences.add_metric((*name, difference), informer.consistency.differences.get(difference, 0))
     yield from (objects, synced, lane, events, stale, pending)
-    yield from (bodies, plain, kept, dictionaries, age, values)
+    yield from (memory, plain, kept, dictionaries, age, values, entries)
     yield from (lists, watches, interruptions, ignored, silence, errors, slow, checks, differences)
 
 

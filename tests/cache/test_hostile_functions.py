@@ -6,8 +6,9 @@ import pytest
 
 from tests.cache.objects import names, pod
 from tests.queues.conftest import PATIENCE
-from workqueue.base.errors import InvalidObject
+from workqueue.base.errors import IndexNotFound, InvalidObject
 from workqueue.cache import Indexer, field, label, namespace
+from workqueue.cache import indexer as indexer_module
 from workqueue.cache.entry import encode
 
 # Index functions that change what they are given.
@@ -126,12 +127,13 @@ def test_an_index_function_that_waits_for_another_threads_write_does_not_hang(ba
 
 
 def test_an_index_that_is_added_while_objects_change_has_them_all(background):
-    """Its values are computed outside the lock; what changes meanwhile is computed again."""
-    entered, changed = threading.Event(), threading.Event()
+    """Its values are computed outside the lock; who writes meanwhile computes those of what it writes."""
+    entered, changed, writer = threading.Event(), threading.Event(), threading.current_thread()
 
     def slow(body):
-        entered.set()
-        assert changed.wait(PATIENCE)
+        if threading.current_thread() is not writer:
+            entered.set()
+            assert changed.wait(PATIENCE)
         return body["spec"].get("nodeName", "none")
 
     indexer = Indexer()
@@ -142,6 +144,10 @@ def test_an_index_that_is_added_while_objects_change_has_them_all(background):
     indexer.add(pod("a", node="n2", rv=2))
     indexer.delete(pod("b"))
     indexer.add(pod("d", node="n1"))
+    assert indexer.indexers() == indexer.statistics().index_values == {}, "nobody sees it before it is whole"
+    assert indexer.list_index_func_values("slow") == []
+    with pytest.raises(IndexNotFound, match="there are: none"):
+        indexer.by_index("slow", "n2")
     changed.set()
     adding.result(PATIENCE)
     assert names(indexer.by_index("slow", "n1")) == ["c", "d"]
@@ -217,3 +223,64 @@ def test_a_uid_that_is_missing_tells_nothing(uid):
     assert entry.is_same_object(encode(pod(uid="u1")))
     assert encode(pod(uid="u2")).is_same_object(entry)
     assert entry.decode()["metadata"]["uid"] == uid
+
+
+def test_an_index_is_added_however_much_is_written_meanwhile():
+    """Each call for what was there before is followed by a write."""
+    writes = 0
+
+    def writing(body):
+        nonlocal writes
+        if body["metadata"]["resourceVersion"] == "1" and writes < 1000:
+            writes += 1
+            indexer.add(pod("hot", node="n2", rv=1 + writes))
+        return body["spec"].get("nodeName", "none")
+
+    indexer = Indexer()
+    indexer.replace([pod(f"p{number}", node="n1") for number in range(200)])
+    indexer.add_indexers({"writing": writing})
+    assert writes == 200
+    assert len(indexer.by_index("writing", "n1")) == 200
+    assert names(indexer.by_index("writing", "n2")) == ["hot"]
+    writes = 1000
+    indexer._check()
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, RecursionError])
+def test_whatever_an_index_function_raises_is_counted_and_survived(error, caplog):
+    def raising(body):
+        raise error
+
+    indexer = Indexer({"raising": raising, "node": field("spec.nodeName")})
+    indexer.add(pod("a", node="n1"))
+    indexer.add_indexers({"too": raising, "app": label("app")})
+    indexer.replace([pod("a", node="n1"), pod("b", node="n1", labels={"app": "x"})])
+    assert indexer.statistics().index_errors == 1 + 1 + 2 * 2
+    assert names(indexer.by_index("node", "n1")) == ["a", "b"]
+    assert names(indexer.by_index("app", "x")) == ["b"]
+    assert "index raising failed on default/a" in caplog.text
+
+
+def test_an_index_for_which_there_is_no_memory_was_never_added(monkeypatch):
+    indexer = Indexer({"node": field("spec.nodeName")})
+    indexer.replace([pod(f"p{number}", node="n1", labels={"app": "x"}) for number in range(300)])
+    left = 2
+
+    def failing(entries, *args, **kwargs):
+        nonlocal left
+        left -= 1
+        if not left:
+            raise MemoryError
+        return original(entries, *args, **kwargs)
+
+    original = indexer_module.in_batches
+    monkeypatch.setattr(indexer_module, "in_batches", failing)
+    with pytest.raises(MemoryError):
+        indexer.add_indexers({"app": label("app")})
+    monkeypatch.undo()
+    assert list(indexer.indexers()) == ["node"]
+    indexer._check()
+    indexer.add_indexers({"app": label("team"), "again": label("app")})
+    assert indexer.by_index("app", "x") == []
+    assert len(indexer.by_index("again", "x")) == 300
+    indexer._check()

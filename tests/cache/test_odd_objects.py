@@ -12,6 +12,8 @@ from tests.cache.objects import pod
 from workqueue.base.errors import InvalidObject
 from workqueue.cache import Indexer, annotation, field, label, namespace, owner_uid
 from workqueue.cache.packing import MAGIC, SAMPLES
+from workqueue.informer import Informer
+from workqueue.informer.collection import Collection
 
 INDEXERS = {"namespace": namespace(), "app": label("app"), "node": field("spec.nodeName"), "owner": owner_uid(),
             "note": annotation("note")}  # fmt: skip
@@ -103,7 +105,13 @@ def test_an_odd_object_is_kept_byte_for_byte(indexer, body, way):
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("1e400", Decimal("1e400")), ("-1.5E+999", Decimal("-1.5e999")), ("1" * 400, int("1" * 400)), ("1e-400", 0.0)],
+    [
+        ("1e400", Decimal("1e400")),
+        ("-1.5E+999", Decimal("-1.5e999")),
+        ("1" * 400, int("1" * 400)),
+        ("1e-400", 0.0),
+        ("7" * 5000, Decimal("7" * 5000)),
+    ],
 )
 def test_a_number_beyond_all_bounds_is_read_as_it_is(indexer, text, number):
     body = with_data(f"[{text},1.5,7]")
@@ -150,7 +158,53 @@ def test_what_python_has_and_json_has_not_is_refused_by_its_key(indexer, body, w
     assert indexer.get_by_key("n/odd") is None
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_what_is_no_number_is_null_as_in_every_json(indexer, number):
-    indexer.add({**pod("odd", "n"), "number": number})
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("place", [lambda number: number, lambda number: {"a": [None, {"b": number}]}])
+def test_what_is_no_number_is_refused_and_not_made_nothing_of(indexer, number, place):
+    with pytest.raises(InvalidObject, match=r"^n/odd cannot be stored as JSON: not a number, or an infinite one$"):
+        indexer.add({**pod("odd", "n"), "number": place(number)})
+    indexer.add({**pod("odd", "n"), "number": None})
     assert indexer.get_by_key("n/odd")["number"] is None
+
+
+@pytest.mark.parametrize("how", ["a mapping", "with a transform"])
+def test_what_is_nested_deeper_than_orjson_writes_is_stored_all_the_same(how):
+    nested = json.loads('{"a":' * 400 + "1" + "}" * 400)
+    body = {**pod("odd", "n", labels={"app": "x"}), "data": nested}
+    indexer = Indexer(INDEXERS, transform=(lambda body: body) if how == "with a transform" else None)
+    indexer.put(indexer.prepare(json.dumps(body).encode() if how == "with a transform" else body))
+    assert indexer.get_by_key("n/odd") == body
+    assert indexer.by_index("app", "x") == [body]
+
+
+def test_what_is_too_deep_for_everybody_is_refused_by_its_key():
+    nested = []
+    for _ in range(100_000):
+        nested = [nested]
+    with pytest.raises(InvalidObject, match=r"^n/odd cannot be stored as JSON: "):
+        Indexer().add({**pod("odd", "n"), "data": nested})
+    while nested:  # let go of it level by level: Python's own way to do that recurses, too
+        nested = nested.pop()
+
+
+DAMAGED = {
+    "an infinite number": with_data("1e400"), "no UTF-8": with_data('"\xff"').replace(b"\xc3\xbf", b"\xff"),
+    "half a character": with_data('"\\ud800"'), "a bad escape": with_data(r'"\x"'),
+    "a control character": with_data('"\x01"'),
+    "too deep": with_data("[" * 5000 + "]" * 5000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damaged", list(DAMAGED.values()), ids=list(DAMAGED))
+def test_what_is_refused_is_named_and_its_deletion_is_understood(damaged):
+    informer = Informer("odd", indexer=Indexer({"data": field("data")}, transform=lambda body: body))
+    whole = with_data('"whole"')
+    informer.apply(whole)
+    with pytest.raises(InvalidObject, match=r"^n/odd (is|cannot)"):
+        informer.apply(damaged)
+    collection = Collection(informer)
+    assert collection.add(damaged)
+    informer.replace(collection.draft)
+    assert informer.reader.get_by_key("n/odd") == json.loads(whole), "what could be stored of it stays"
+    informer.remove(damaged)
+    assert informer.reader.get_by_key("n/odd") is None

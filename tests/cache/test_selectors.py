@@ -100,3 +100,21 @@ def test_a_user_may_hold_a_selector_in_any_form():
     assert as_selector({}) == Everything()
     for selector in (Everything(), Nothing(), parse_selector("app")):
         assert as_selector(selector) is selector
+
+
+@pytest.mark.parametrize("value", ["7" * 5000, "\u0664", "\u00b2", "1_000", "+7", " 7", "", "7 "])
+def test_what_is_no_number_of_an_api_server_is_neither_greater_nor_less(value):
+    for selector in ("n>3", "n<3"):
+        assert not parse_selector(selector).matches({"n": value})
+
+
+def test_numbers_of_selectors_have_an_end():
+    assert parse_selector("n>3").matches({"n": "9" * 18})
+    with pytest.raises(InvalidSelector, match="n> wants a whole number"):
+        parse_selector("n>" + "9" * 19)
+
+
+@pytest.mark.parametrize("given", [{"app": None}, {"app": 7}, {7: "x"}, {"app": ["x"]}])
+def test_labels_to_select_by_are_texts(given):
+    with pytest.raises(InvalidSelector, match="and its value must be texts"):
+        as_selector(given)

@@ -207,6 +207,28 @@ def test_a_replace_whose_objects_cannot_be_read_to_the_end_changes_nothing(index
     assert everything(indexer) == {("default", "web"): pod()}
 
 
+def test_what_a_list_of_a_namespace_has_of_another_displaces_what_was_there(indexer):
+    put(indexer, pod("x", "b", uid="u1"), pod("y", "a", uid="u2"))
+    changes = indexer.replace([pod("x", "b", uid="u3")], namespace="a")
+    assert [(old and old.uid, new and new.uid) for old, new in changes] == [("u2", None), ("u1", "u3")]
+    assert everything(indexer) == {("b", "x"): pod("x", "b", uid="u3")}
+
+
+def test_what_is_the_caches_own_may_be_in_a_draft_and_be_packed_meanwhile():
+    indexer = Indexer(compression="zstd")
+    text = "the same again and again " * 200
+    entry = indexer.put(indexer.prepare({**pod("a"), "text": text})).new
+    draft = indexer.draft([entry])
+    draft.remove(entry.key)
+    draft.add(entry)
+    for number in range(100):
+        indexer.add(pod(f"more-{number}"))
+    assert entry.is_settled
+    changes = indexer.replace(draft)
+    assert [new.key for _, new in changes if new is not None] == [("default", "a")]
+    indexer._check()
+
+
 # Who may write.
 
 

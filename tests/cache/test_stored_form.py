@@ -104,6 +104,40 @@ def test_an_object_that_holds_itself_is_refused():
         encode(body)
 
 
+UIDS = ["", "u1", "00000000-0000-0000-0000-000000000000", "0f8fad5b-d9cb-469f-a165-70867728950e",
+        "0F8FAD5B-D9CB-469F-A165-70867728950E", "0f8fad5bd9cb469fa16570867728950e",
+        "0f8fad5b-d9cb-469f-a165-70867728950",
+        "0f8fad5b-d9cb-469f-a165-70867728950e\n", "00000000-0000-0000-0000-000000000001"]  # fmt: skip
+VERSIONS = ["", "0", "1", "007", "123456789012345678", "1234567890123456789", "9" * 100, "-1", "+1", "1_0", "1.0", " 1",
+            "1\n", "\u0664", "opaque"]  # fmt: skip
+
+
+@pytest.mark.parametrize("uid", UIDS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_uids_and_versions_come_back_as_they_were(uid, version):
+    entry = encode(pod(uid=uid, rv=version))
+    assert (entry.uid, entry.resource_version) == (uid, version)
+    assert type(entry.uid) is type(entry.resource_version) is str
+
+
+def test_only_what_was_written_as_the_same_uid_or_version_is_the_same():
+    entries = [encode(pod(uid=uid, rv=version)) for uid in UIDS for version in VERSIONS]
+    for one in entries:
+        for other in entries:
+            same_uid, same_version = one.uid == other.uid, one.resource_version == other.resource_version
+            assert one.is_same_state(other) == bool(one.resource_version and same_version and same_uid)
+            assert one.is_same_object(other) == (same_uid or not one.uid or not other.uid)
+
+
+def test_what_readers_are_given_of_the_cache_itself_cannot_be_changed():
+    entry = encode(pod(labels={"app": "x"}))
+    for name in ("namespace", "name", "compact_uid", "compact_version", "labels", "stored", "values", "dictionary"):
+        with pytest.raises(AttributeError):
+            setattr(entry, name, getattr(entry, name))
+    with pytest.raises(TypeError):
+        entry.labels["app"] = "y"
+
+
 # A body that is decoded when somebody touches it.
 
 

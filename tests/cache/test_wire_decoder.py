@@ -486,6 +486,17 @@ def test_what_is_long_is_not_remembered():
     assert len(decoder._shared_labels) == 2
 
 
+def test_combinations_of_what_is_long_are_not_remembered():
+    decoder = WireDecoder({"app": label("app"), "note": annotation("x")})
+    for number in range(10):
+        note = f"{number}" + "x" * LONGEST_VALUE
+        entry = decoder.decode(body(f'"name":"a","labels":{{"app":"y"}},"annotations":{{"x":"{note}"}}'))
+        assert entry.values == (("y",), (note,))
+    assert len(decoder._shared_combinations) == 0
+    decoder.decode(body('"name":"a","labels":{"app":"y"},"annotations":{"x":"short"}'))
+    assert [*decoder._shared_combinations] == [(("y",), ("short",))]
+
+
 def test_labels_cannot_be_changed():
     for metadata in ('"name":"a"', '"name":"a","labels":{"app":"x"}', '"name":"a","labels":{}'):
         entry = WireDecoder({}).decode(body(metadata))

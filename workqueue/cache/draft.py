@@ -61,6 +61,8 @@ class Draft:
         self._came: list[Entry] = []
         #: Bytes of bodies as they came.
         self._bytes = 0
+        #: Some are the cache's own.
+        self._borrows = False
 
     def __len__(self) -> int:
         return self.table.count
@@ -72,8 +74,10 @@ class Draft:
             news: what is there already stays.
         """
         known = self._cache.present(entry) is entry
-        if known and self.table.present(entry) is not None:
-            return
+        if known:
+            self._borrows = True
+            if self.table.present(entry) is not None:
+                return
         self.table.put(entry)
         self._came.append(entry)
         if not (known or entry.is_settled):
@@ -99,10 +103,17 @@ class Draft:
 
     def came(self) -> list[Entry]:
         """What there is, in the order in which it came."""
-        return [entry for entry in self._came if self.table.present(entry) is entry]
+        came = [entry for entry in self._came if self.table.present(entry) is entry]
+        return list(dict.fromkeys(came)) if self._borrows else came
+
+    def close(self) -> None:
+        """It is complete. The cache may have packed what is its own since that was added."""
+        self.pack()
+        if self._borrows:
+            self.table.body_bytes = sum(len(entry.stored) for entry in self.came())
 
     def replant(self, table: Table) -> None:
-        """Have another table, with other indexes, in which all that came is complete."""
+        """Have another table, with other indexes, in which all that came is complete but what is the cache's own."""
         came = self.came()
         for entry in came:
             table.put(entry)

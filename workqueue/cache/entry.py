@@ -5,6 +5,8 @@ cache through what it was given. ``metadata.managedFields`` is dropped: nobody r
 it is often half of an object.
 """
 
+import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -12,6 +14,7 @@ from typing import Any
 
 import msgspec
 import orjson
+from msgspec.structs import force_setattr
 
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
@@ -20,8 +23,10 @@ from workqueue.cache.packing import MAGIC, Dictionary
 from workqueue.cache.parsing import loads
 
 #: How uids are written, all but those of some aggregated APIs; and versions. As numbers they need half the memory.
-_UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-_VERSION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+_UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_VERSION = re.compile(r"[1-9][0-9]{0,17}")
+#: A version of any length that is a number.
+_NUMBER = re.compile(r"0|[1-9][0-9]*")
 
 
 def compact_uid(uid: str) -> int | str:
@@ -34,10 +39,11 @@ def compact_version(version: str) -> int | str:
     return int(version) if _VERSION.fullmatch(version) else version
 
 
-class Entry(msgspec.Struct, eq=False, gc=False):
+class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One object as it was at one resourceVersion. What it says never changes; its body may be packed once.
 
-    The garbage collector need not look at it: nothing that it holds leads back to it.
+    The garbage collector need not look at it: nothing that it holds leads back to it. It is frozen, since readers are
+    given the cache's own.
     """
 
     #: "" in the cluster scope.
@@ -98,9 +104,13 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         if self.dictionary is not None:
             return 0
         before = len(self.stored)
-        self.dictionary = dictionary
-        self.stored = frame
+        force_setattr(self, "dictionary", dictionary)
+        force_setattr(self, "stored", frame)
         return len(frame) - before
+
+    def index(self, values: Values) -> None:
+        """Be found under these values from now on, for the cache, which sees to it."""
+        force_setattr(self, "values", values)
 
     def decode(self) -> dict[str, Any]:
         """The object, a private copy at each call."""
@@ -122,8 +132,9 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         if isinstance(mine, int) and isinstance(theirs, int):
             return mine < theirs
         mine, theirs = str(mine), str(theirs)
-        # By length first: versions have no leading zeros, and no text is too long to compare.
-        return mine.isdecimal() and theirs.isdecimal() and (len(mine), mine) < (len(theirs), theirs)
+        if not (_NUMBER.fullmatch(mine) and _NUMBER.fullmatch(theirs)):
+            return False
+        return (len(mine), mine) < (len(theirs), theirs)  # no text is too long for that
 
 
 def encode(body: Mapping[str, Any]) -> Entry:
@@ -136,11 +147,36 @@ def encode(body: Mapping[str, Any]) -> Entry:
     metadata = body["metadata"]
     if "managedFields" in metadata:
         body = {**body, "metadata": {name: value for name, value in metadata.items() if name != "managedFields"}}
+    return describe(body, _dumps(body, key))
+
+
+def _dumps(body: Mapping[str, Any], key: ObjectKey) -> bytes:
     try:
         raw = orjson.dumps(body, default=_plain)
     except TypeError as error:
-        raise InvalidObject(f"{key} cannot be stored as JSON: {error}") from error
-    return describe(body, raw)
+        if "ecursion" not in str(error):
+            raise InvalidObject(f"{key} cannot be stored as JSON: {error}") from error
+        try:  # Python's own goes deeper
+            raw = json.dumps(body, default=_plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as deeper:
+            raise InvalidObject(f"{key} cannot be stored as JSON: {deeper}") from deeper
+    if b"null" in raw and not _is_finite(body):
+        raise InvalidObject(f"{key} cannot be stored as JSON: not a number, or an infinite one")
+    return raw
+
+
+def _is_finite(value: object) -> bool:
+    """False for what orjson writes as null though it is a number."""
+    left = [value]
+    while left:
+        match left.pop():
+            case float() as number if not math.isfinite(number):
+                return False
+            case Mapping() as mapping:
+                left.extend(mapping.values())
+            case list() | tuple() as elements:
+                left.extend(elements)
+    return True
 
 
 def describe(body: Mapping[str, Any], raw: bytes) -> Entry:

@@ -13,14 +13,13 @@ from typing import Any
 
 from workqueue.base.errors import ConfigurationError, IndexConflict
 from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache.batches import Batch, in_batches
+from workqueue.cache.batches import BATCH, Batch, in_batches
 from workqueue.cache.draft import Change, Changes, Draft
 from workqueue.cache.entry import Entry, encode
 from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, ReadyMade, Values, index_values
 from workqueue.cache.packing import Compression, Packer
 from workqueue.cache.parsing import Part, Raw, loads, parse_object
 from workqueue.cache.partial import KEPT, Cutter
-from workqueue.cache.pieces import Piece
 from workqueue.cache.reader import Reader
 from workqueue.cache.table import Table
 from workqueue.cache.wire import WireDecoder
@@ -100,17 +99,23 @@ class Indexer(Reader):
             body, head = self._cutter.cut(body, head=head), b""
         if self._transform is None:
             return self._decoder.decode(body, head=head) if isinstance(body, bytes | Part) else encode(body)
-        entry = encode(parse_object(body, head=head) if isinstance(body, bytes | Part) else body)
-        changed = encode(self._transform(entry.decode()))
-        if changed.key != entry.key:
-            raise ValueError(f"transform made {changed.key} of {entry.key}: a key must stay what it is")
+        given = parse_object(body, head=head) if isinstance(body, bytes | Part) else encode(body).decode()
+        key = object_key(given)
+        given["metadata"].pop("managedFields", None)
+        changed = encode(self._transform(given))
+        if changed.key != key:
+            raise ValueError(f"transform made {changed.key} of {key}: a key must stay what it is")
         return changed
 
     def complete(self, entry: Entry) -> Entry:
-        """The same with its values in all indexes that there are: before it is packed they cost less."""
+        """The same with its values in all indexes that there are: before it is packed they cost less.
+
+        :param entry: of :meth:`prepare`, and not stored.
+        """
         if (known := len(entry.values)) < len(self._table.indexers):
-            missing = dict(list(self.indexers().items())[known:])
-            entry.values += self._index(entry, missing, entry.body)
+            with self._table.lock:
+                missing = dict(list(self._table.indexers.items())[known:])
+            entry.index(entry.values + self._index(entry, missing, entry.body))
         return entry
 
     def put(self, entry: Entry) -> Change:
@@ -148,7 +153,8 @@ class Indexer(Reader):
 
     def _fresh(self) -> Table:
         fresh = Table(self._packer)
-        fresh.add_indexers(self.indexers())
+        with self._table.lock:
+            fresh.add_indexers(self._table.indexers)
         return fresh
 
     def replace(self, bodies: Iterable[Mapping[str, Any]] | Draft, *, namespace: str | None = None) -> Changes:
@@ -162,31 +168,28 @@ class Indexer(Reader):
         :raises InvalidObject: if one has no name or is no JSON; nothing changes then.
         """
         draft = bodies if isinstance(bodies, Draft) else self._drafted(bodies)
-        draft.pack()
+        draft.close()
+        before: dict[Entry, Entry | None] = {}
         while True:
             came = draft.came()
-            present = self._of(namespace) if namespace is not None else {}
+            present = self._of(namespace) if namespace is not None else []
             with self._table.lock:
                 if self._table.indexers.keys() == draft.table.indexers.keys():
                     if namespace is None:
-                        before = self._table.take(draft.table)
+                        retired = self._table.take(draft.table)
                     else:
-                        for old in present.values():
-                            if draft.table.present(old) is None:
-                                self._table.remove(old.key)
-                        for entry in came:
-                            self._table.put(entry)
+                        gone = [self._table.remove(old.key) for old in present if draft.table.present(old) is None]
+                        before = {entry: self._table.put(entry) for entry in came}
                     break
             fresh = self._fresh()  # an index was added meanwhile: first see which, then compute at least those
             for entry in came:
-                self.complete(entry)
+                if self._table.present(entry) is not entry:
+                    self.complete(entry)
             draft.replant(fresh)
         if namespace is not None:
-            gone = [old for old in present.values() if draft.table.present(old) is None]
-            return Changes(gone, came, before=lambda entry: present.get(entry.key))
-        replaced = [entry for piece in before.freeze() for entry in piece.values()]
-        kept = {entry.key for entry in came} if replaced else set()
-        return Changes([old for old in replaced if old.key not in kept], came, before=before.present)
+            return Changes([old for old in gone if old is not None], came, before=before.get)
+        replaced = (old for piece in retired.freeze() for old in piece.values())
+        return Changes([old for old in replaced if self._table.present(old) is None], came, before=retired.present)
 
     def _drafted(self, bodies: Iterable[Mapping[str, Any]]) -> Draft:
         latest: dict[ObjectKey, Entry] = {}
@@ -195,12 +198,12 @@ class Indexer(Reader):
             latest[entry.key] = entry
         return self.draft(self.complete(entry) for entry in latest.values())
 
-    def _of(self, namespace: str) -> dict[ObjectKey, Entry]:
+    def _of(self, namespace: str) -> builtins.list[Entry]:
         """What is stored of a namespace."""
         with self._table.lock:
             stored = self._table.objects.get(namespace)
             pieces = stored.freeze() if stored is not None else []
-        return {entry.key: entry for piece in pieces for entry in piece.values()}
+        return [entry for piece in pieces for entry in piece.values()]
 
     def _pack_later(self, entry: Entry) -> None:
         """Make the body of a stored object small, with others."""
@@ -224,7 +227,7 @@ class Indexer(Reader):
         return self.entries()
 
     def add_indexers(self, indexers: Mapping[str, IndexFunc]) -> None:
-        """Add indexes; objects stored already are found by them at once.
+        """Add indexes; when it returns, all objects are found by them. Nobody sees them before, and nobody is held up.
 
         :raises IndexConflict: if a name is taken; none is added then.
         :raises ConfigurationError: if something is no index function.
@@ -239,40 +242,49 @@ class Indexer(Reader):
                     f"index {name!r} wants {'.'.join(function.path)}: with metadata_only=True nothing is known but "
                     "kind, apiVersion and metadata"
                 )
+        added = dict(indexers)
         with self._adding:
-            made = Table(self._packer)
-            made.add_indexers(dict(indexers))
-            done: dict[int, Piece] = {}
-            while True:
-                with self._table.lock:
-                    taken = sorted(set(indexers) & set(self._table.indexers))
-                    if taken:
-                        raise IndexConflict(f"indexer conflict: {', '.join(taken)} exist already")
-                    pieces = {id(piece): piece for piece in self._table.freeze()}
-                    if pieces.keys() == done.keys():  # pieces never change: these are the very same
-                        self._table.adopt_indexes(made)
-                        self._decoder = WireDecoder(self._table.indexers)
-                        return
-                # Outside the lock: it may take a while, and the functions are the user's.
-                appeared = [entry for at in pieces.keys() - done.keys() for entry in pieces[at].values()]
-                vanished = [entry for at in done.keys() - pieces.keys() for entry in done[at].values()]
-                self._index_meanwhile(made, appeared, vanished)
-                done = pieces
+            with self._table.lock:
+                taken = sorted(added.keys() & self._table.indexers.keys())
+                if taken:
+                    raise IndexConflict(f"indexer conflict: {', '.join(taken)} exist already")
+                first = len(self._table.indexers)
+                self._table.add_indexers(added)
+                self._table.unready.update(added)
+                self._decoder = WireDecoder(self._table.indexers)
+                pieces = self._table.freeze()
+            # From now on whatever is written is found in them; what was there before is left.
+            try:
+                for piece in pieces:
+                    self._index_later(list(piece.values()), added, first=first)
+            except BaseException:
+                self._take_back(added, first=first)
+                raise
+            with self._table.lock:
+                self._table.unready.difference_update(added)
 
-    def _index_meanwhile(self, made: Table, appeared: Sequence[Entry], vanished: Sequence[Entry]) -> None:
-        """Go on with indexes that are not yet the cache's.
+    def _index_later(self, entries: Sequence[Entry], indexers: Mapping[str, IndexFunc], *, first: int) -> None:
+        """Have entries found in the last indexes, unless they are already, or are stored no more.
 
-        :param appeared: what is stored in pieces that were not there before.
-        :param vanished: what was in pieces that are there no more; both may have the same entries.
+        :param first: how many indexes there are before those.
         """
-        first = len(self._table.indexers)  # more of them come from here alone
-        stale, present = set(vanished), set(appeared)
-        for entry in stale - present:
-            made.unindex(entry, entry.values[first:])
-        for entry, body in in_batches([entry for entry in appeared if entry not in stale]):
-            found = self._index(entry, made.indexers, body)
-            entry.values = entry.values[:first] + found
-            made.index(entry, found)
+        for start in range(0, len(entries), BATCH):
+            # Outside the lock: it may take a while, and the functions are the user's.
+            some = [entry for entry in entries[start : start + BATCH] if len(entry.values) == first]
+            found = [(entry, self._index(entry, indexers, body)) for entry, body in in_batches(some)]
+            with self._table.lock:
+                for entry, values in found:
+                    if self._table.present(entry) is entry and len(entry.values) == first:
+                        self._table.index(entry, values)
+
+    def _take_back(self, indexers: Mapping[str, IndexFunc], *, first: int) -> None:
+        """There was no memory for the last indexes, say."""
+        with self._table.lock:
+            self._table.drop_indexers(indexers)
+            self._decoder = WireDecoder(self._table.indexers)
+            for piece in self._table.freeze():
+                for entry in piece.values():
+                    entry.index(entry.values[:first])
 
     def _index(self, entry: Entry, indexers: Mapping[str, IndexFunc], raw: bytes) -> Values:
         """Compute an entry's values, each index function on its own so that one cannot harm another."""
@@ -288,8 +300,10 @@ class Indexer(Reader):
                 if body is None:
                     body = loads(raw)
                 found[name] = index_values(function, body)
-            except Exception:
+            except BaseException:
                 logger.exception("index %s failed on %s; the object is kept and not found by it", name, entry.key)
+                with self._table.lock:
+                    self._table.index_errors += 1
             if not isinstance(function, ReadyMade):
                 body = None
         return tuple(found.values())

@@ -2,6 +2,8 @@
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from workqueue.base.errors import ConfigurationError
@@ -58,10 +60,22 @@ def _next(spaces: Spaces, limit: int, *, after: ObjectKey) -> Sequence[Entry]:
     found: list[Entry] = []
     for space in sorted(space for space in spaces if space >= after.namespace):
         behind = (entry for entry in spaces[space] if space > after.namespace or entry.name > after.name)
-        found += heapq.nsmallest(limit - len(found), behind, key=lambda entry: entry.name)
+        found += _first(behind, limit - len(found))
         if len(found) == limit:
             break
     return found
+
+
+def _first(entries: Iterable[Entry], number: int) -> Iterable[Entry]:
+    """Some, in the order of their names."""
+    if number <= _RUN:
+        return heapq.nsmallest(number, entries, key=_name)
+    left = list(entries)
+    runs = (sorted(left[start : start + _RUN], key=_name) for start in range(0, len(left), _RUN))
+    return islice(heapq.merge(*runs, key=_name), number)
+
+
+_name = attrgetter("name")
 
 
 def in_order(entries: Iterable[Entry]) -> list[ObjectKey]:

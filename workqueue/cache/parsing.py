@@ -59,13 +59,21 @@ def loads(body: bytes) -> dict[str, Any]:
 
 
 def _read_any_number(body: bytes) -> Any:
-    return json.loads(body, parse_float=_number)
+    return json.loads(body, parse_float=_number, parse_int=_integer)
 
 
 def _number(text: str) -> float | Decimal:
     """As every decoder has it, but for what is beyond all bounds of that."""
     number = float(text)
     return Decimal(text) if math.isinf(number) else number
+
+
+def _integer(text: str) -> int | Decimal:
+    """Python reads no integer of more digits than some thousand."""
+    try:
+        return int(text)
+    except ValueError:
+        return Decimal(text)
 
 
 def parse_object(raw: Raw, *, head: bytes = b"") -> dict[str, Any]:
@@ -80,10 +88,10 @@ def parse_object(raw: Raw, *, head: bytes = b"") -> dict[str, Any]:
     except ValueError as error:
         if "depth limit" in str(error):
             raise TooDeep(f"{_told(bytes(raw))} is nested too deep to be read") from None
-        raise InvalidObject(f"an object that is no JSON: {error}") from None
+        raise InvalidObject(f"{_told(bytes(raw))} is no JSON: {error}") from None
     if not isinstance(body, dict):
         raise InvalidObject("object has no meta: it is no JSON object")
-    return {**orjson.loads(b"{" + head[:-1] + b"}"), **body} if head else body
+    return {**orjson.loads(b"{" + head[:-1] + b"}"), **body} if head and body.get("kind") is None else body
 
 
 def _told(raw: bytes) -> str:
@@ -105,7 +113,7 @@ def _identity(raw: bytes) -> dict[str, str]:
 
 
 def parse_identity(raw: Raw) -> dict[str, Any]:
-    """As much of an object as tells which one it is, in which state; of one that is nested too deep as well.
+    """As much of an object as tells which one it is, in which state; of one that cannot be read as a whole as well.
 
     :param raw: the object.
     :return: the object, or one with ``metadata`` alone, and in that name, namespace, uid and resourceVersion.
@@ -113,8 +121,11 @@ def parse_identity(raw: Raw) -> dict[str, Any]:
     """
     try:
         return parse_object(raw)
-    except TooDeep:
-        return {"metadata": _identity(bytes(raw))}
+    except InvalidObject:
+        metadata = _identity(bytes(raw))
+        if "name" not in metadata:
+            raise
+        return {"metadata": metadata}
 
 
 _text = msgspec.json.Decoder(str)

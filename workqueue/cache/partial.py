@@ -11,12 +11,14 @@ from typing import Any
 import msgspec
 
 from workqueue.cache.parsing import Raw, parse_object
+from workqueue.cache.scanning import joined, members
 
 #: Parts of an object.
 KEPT = ("kind", "apiVersion", "metadata")
 
 #: What an object may be that has nothing but metadata.
 _STAND_IN = b'"PartialObjectMetadata"'
+_NONE = (b"", b"null")
 
 
 class _Object(msgspec.Struct, gc=False):
@@ -48,18 +50,25 @@ class Cutter:
         """
         if isinstance(body, Mapping):
             return self._picked(body)
+        data = bytes(body)
         try:
-            found = _object.decode(bytes(body))
+            found = _object.decode(data)
             metadata, kind, version = bytes(found.metadata), bytes(found.kind), bytes(found.apiVersion)
-        except (msgspec.MsgspecError, RecursionError):  # say what is wrong with it, if there is anything
+        except msgspec.MsgspecError:  # say what is wrong with it, if there is anything
             return self._picked(parse_object(body, head=head))
-        if not kind and head:
+        except RecursionError:  # what is deep is not kept
+            parts = members(data)
+            metadata, kind, version = (parts.get(name, b"") for name in ("metadata", "kind", "apiVersion"))
+        if kind in _NONE and head:
             said = _object.decode(b"{" + head + b'"metadata":{}}')
             kind, version = bytes(said.kind), bytes(said.apiVersion)
-        if self._names is not None and kind in (b"", _STAND_IN):
+        if self._names is not None and (kind in _NONE or kind == _STAND_IN):
             kind, version = self._names
-        parts = [b'"kind":' + kind if kind else b"", b'"apiVersion":' + version if version else b""]
-        return b"{" + b",".join([*filter(None, parts), b'"metadata":' + metadata]) + b"}"
+        parts = {"kind": kind, "apiVersion": version, "metadata": metadata}
+        return joined({name: part for name, part in parts.items() if part})
 
     def _picked(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {name: body[name] for name in KEPT if name in body}
+        picked = {name: body[name] for name in KEPT if name in body}
+        if self._names is not None and picked.get("kind") in (None, "PartialObjectMetadata"):
+            picked["kind"], picked["apiVersion"] = map(msgspec.json.decode, self._names)
+        return picked

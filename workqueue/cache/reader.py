@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 from workqueue.base.errors import IndexNotFound
 from workqueue.base.keys import ObjectKey, object_key
@@ -23,9 +23,18 @@ from workqueue.cache.pages import Objects, Spaces, in_order, page_of
 from workqueue.cache.parsing import loads
 from workqueue.cache.table import Table
 
-#: Objects found under a value that are copied while the lock is held: half a millisecond. If there are more, all
+#: Objects found under some values that are copied while the lock is held: a millisecond or two. If there are more, all
 #: objects are looked through without it, which costs less than to decode them.
-LARGE = 50_000
+LARGE = 20_000
+
+#: What memory is needed for.
+Use = Literal["bodies", "dictionaries", "objects", "indexes"]
+
+#: Bytes of an object in CPython beside its body and its name's letters: the entry, the heads of name and body, uid and
+#: version, its place in a dictionary.
+OBJECT = 290
+#: Bytes of a value that an index knows, with the smallest dictionary; and of each object found under it.
+VALUE, FOUND = 300, 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +45,13 @@ class IndexerStatistics:
     objects: int
     #: Bytes of their bodies, as they are kept.
     body_bytes: int
+    #: Bytes by what they are for. "bodies" and "dictionaries" are what they are; "objects", all that is kept of objects
+    #: beside their bodies, and "indexes" are worked out from numbers, and right within a fifth or so.
+    bytes: Mapping[Use, int]
     #: Values with at least one object, by index.
     index_values: Mapping[str, int]
+    #: Objects found by an index, each as often as it has values in it.
+    index_entries: Mapping[str, int]
     #: Calls of index functions that raised.
     index_errors: int
     #: What was done to make the bodies small.
@@ -192,31 +206,39 @@ class Reader:
         with self._table.lock:
             if isinstance(self._table.indexers.get(name), NamespaceIndex):
                 return list(self._table.objects)
-            return list(self._table.indices.get(name, ()))
+            return [] if name in self._table.unready else list(self._table.indices.get(name, ()))
 
     def indexers(self) -> dict[str, IndexFunc]:
         """The indexes by name: a copy."""
         with self._table.lock:
-            return dict(self._table.indexers)
+            return self._table.readable()
 
     def statistics(self) -> IndexerStatistics:
         """The cache at this instant."""
         with self._table.lock:
-            table = self._table
-            spaces = {name for name, index in table.indexers.items() if isinstance(index, NamespaceIndex)}
+            table, packing = self._table, self._table.packer.statistics()
+            indexers = table.readable()
+            spaces = {name for name, index in indexers.items() if isinstance(index, NamespaceIndex)}
+            index_values = {name: len(table.indices[name]) for name in indexers}
+            index_entries = {name: table.index_entries[name] for name in indexers}
             return IndexerStatistics(
                 objects=table.count,
                 body_bytes=table.body_bytes,
-                index_values={
-                    name: len(table.objects if name in spaces else values) for name, values in table.indices.items()
+                bytes={
+                    "bodies": table.body_bytes,
+                    "dictionaries": packing.dictionary_bytes,
+                    "objects": OBJECT * table.count + table.name_length,
+                    "indexes": VALUE * sum(index_values.values()) + FOUND * sum(index_entries.values()),
                 },
+                index_values=index_values | dict.fromkeys(spaces, len(table.objects)),
+                index_entries=index_entries | dict.fromkeys(spaces, table.count),
                 index_errors=table.index_errors,
-                packing=table.packer.statistics(),
+                packing=packing,
             )
 
     def _indexer_locked(self, name: str) -> IndexFunc:
-        if name not in self._table.indexers:
-            known = ", ".join(sorted(self._table.indexers)) or "none"
+        if name not in self._table.indexers or name in self._table.unready:
+            known = ", ".join(sorted(self._table.readable())) or "none"
             raise IndexNotFound(f"Index with name {name} does not exist; there are: {known}")
         return self._table.indexers[name]
 
@@ -229,7 +251,11 @@ class Reader:
             assert all(pieces.count for pieces in table.objects.values()), "an empty namespace is kept"
             assert all(table.get(entry.key) is entry for entry in entries), "an entry under a wrong key"
             assert table.body_bytes == sum(len(entry.stored) for entry in entries), "bytes miscounted"
-            assert list(table.indexers) == list(table.indices), "an index without its table"
+            assert table.name_length == sum(len(entry.name) for entry in entries), "names miscounted"
+            assert list(table.indexers) == list(table.indices) == list(table.index_entries), (
+                "an index without its table"
+            )
+            assert not table.unready, "an index is being added"
             for place, (name, function) in enumerate(table.indexers.items()):
                 expected: dict[str, set[Entry]] = {}
                 for entry in entries:
@@ -240,6 +266,7 @@ class Reader:
                     assert expected.keys() == table.objects.keys(), "an object in a wrong namespace"
                     assert not table.indices[name], "what is known from the objects is kept again"
                     continue
+                assert table.index_entries[name] == sum(map(len, expected.values())), f"{name}: entries miscounted"
                 assert {value: set(found) for value, found in table.indices[name].items()} == expected, (
                     f"index {name} is not what its function says"
                 )

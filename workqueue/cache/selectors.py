@@ -20,6 +20,10 @@ class Selector(Protocol):
         ...
 
 
+#: A number as apimachinery takes it: of 64 bits, nearly.
+_WHOLE = re.compile(r"[0-9]{1,18}")
+
+
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """One part of a selector."""
@@ -40,7 +44,7 @@ class Requirement:
                 return value in self.values
             case "notin":
                 return value not in self.values
-        if value is None or not value.isdecimal():  # int() would also take 1_000
+        if value is None or not _WHOLE.fullmatch(value):  # int() would also take 1_000
             return False
         number, (bound,) = int(value), map(int, self.values)
         return number > bound if self.operator == ">" else number < bound
@@ -119,7 +123,7 @@ def _requirement(text: str, part: re.Match[str]) -> Requirement:
         case "!=":
             return Requirement(key, "notin", frozenset([part["value"]]))
         case op:
-            if not re.fullmatch(r"\d+", part["value"]):
+            if not _WHOLE.fullmatch(part["value"]):
                 raise InvalidSelector(f"label selector {text!r}: {key}{op} wants a whole number")
             return Requirement(key, op, frozenset([part["value"]]))
 
@@ -135,5 +139,7 @@ def as_selector(given: "Selector | str | Mapping[str, str] | None") -> Selector:
     if isinstance(given, str):
         return parse_selector(given)
     if isinstance(given, Mapping):
+        if bad := [key for key, value in given.items() if not (isinstance(key, str) and isinstance(value, str))]:
+            raise InvalidSelector(f"label selector {dict(given)!r}: {bad[0]!r} and its value must be texts")
         return Everything(tuple(Requirement(key, "in", frozenset([value])) for key, value in given.items()))
     return given

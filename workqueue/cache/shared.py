@@ -6,6 +6,7 @@ the garbage collector again and again.
 """
 
 from collections.abc import Mapping
+from itertools import chain
 from types import MappingProxyType
 
 import msgspec
@@ -39,9 +40,10 @@ class SharedCombinations(dict[Values, Values]):
     """What objects are found under in all indexes: looked up, it is the one that is kept."""
 
     def __missing__(self, found: Values) -> Values:
-        if len(self) >= LIMIT:
-            self.clear()
-        self[found] = found
+        if sum(map(len, chain.from_iterable(filter(None, found)))) <= LONGEST_VALUE:
+            if len(self) >= LIMIT:
+                self.clear()
+            self[found] = found
         return found
 
 

@@ -5,6 +5,7 @@ leads to its name, and what an index finds are the objects.
 """
 
 import threading
+from collections.abc import Iterable
 
 from workqueue.base.keys import ObjectKey
 from workqueue.cache.entry import Entry
@@ -29,34 +30,50 @@ class Table:
         self.count = 0
         #: The sum of len(stored) over all entries.
         self.body_bytes = 0
+        #: The characters of all names.
+        self.name_length = 0
         #: In the order of the entries' values.
         self.indexers: dict[str, IndexFunc] = {}
+        #: Those of them in which not everything is found yet: nobody reads them, whoever writes keeps them up to date.
+        self.unready: set[str] = set()
         #: For each index, for each value, the entries found under it: those whose values say so. None is ever empty.
         self.indices: dict[str, dict[str, Bucket]] = {}
+        #: For each index, how many entries are found in it, each as often as it has values.
+        self.index_entries: dict[str, int] = {}
         self.index_errors = 0
 
     def add_indexers(self, indexers: dict[str, IndexFunc]) -> None:
-        """Have indexes in which nothing is found yet."""
+        """Have indexes in which nothing is found yet of what is stored."""
         self.indexers |= indexers
         self.indices |= {name: {} for name in indexers}
+        self.index_entries |= dict.fromkeys(indexers, 0)
 
-    def adopt_indexes(self, other: "Table") -> None:
-        """Have the indexes of another table too, in which all objects of this one are found, as their values say."""
-        self.indexers |= other.indexers
-        self.indices |= other.indices
-        self.index_errors += other.index_errors
+    def drop_indexers(self, names: Iterable[str]) -> None:
+        """Have the last indexes no more; entries may keep their values in them."""
+        for name in names:
+            del self.indexers[name], self.indices[name], self.index_entries[name]
+            self.unready.discard(name)
+
+    def readable(self) -> dict[str, IndexFunc]:
+        """The indexes that may be read."""
+        if not self.unready:
+            return self.indexers.copy()
+        return {name: index for name, index in self.indexers.items() if name not in self.unready}
 
     def place(self, name: str) -> int:
         """Where an entry's values in an index are."""
         return list(self.indexers).index(name)
 
     def take(self, other: "Table") -> "Table":
-        """Hold what another table holds, which is of no use after that; returns one with what was held before."""
+        """Hold what another table holds, which is of no use after that; returns one with what was held before.
+
+        That can be read by key. What it consists of is let go of with it, and so not while the lock is held.
+        """
         before = Table(self.packer)
-        before.objects, before.count = self.objects, self.count
-        self.objects, self.count, self.body_bytes = other.objects, other.count, other.body_bytes
-        self.indices = other.indices
-        self.index_errors += other.index_errors
+        before.objects, before.count, before.indices = self.objects, self.count, self.indices
+        self.objects, self.count = other.objects, other.count
+        self.body_bytes, self.name_length = other.body_bytes, other.name_length
+        self.indices, self.index_entries = other.indices, other.index_entries
         return before
 
     def get(self, key: ObjectKey) -> Entry | None:
@@ -88,18 +105,15 @@ class Table:
         self.body_bytes += len(entry.stored)
         if old is None:
             self.count += 1
-            self.index(entry, entry.values)
+            self.name_length += len(entry.name)
+            before: Values = ()
         else:
             self.body_bytes -= len(old.stored)
-            for index, found, before in zip(self.indices.values(), entry.values, old.values, strict=False):
-                if found is not None and found == before:
-                    for value in found:
-                        bucket = index[value]
-                        del bucket[old]
-                        bucket[entry] = None
-                else:
-                    self._lose(index, before, old)
-                    self._find(index, found, entry)
+            before = old.values
+        for place, name in enumerate(self.indices):
+            # Who is stored may have no values yet in an index that is not ready: it is found there later.
+            found = entry.values[place] if place < len(entry.values) else ()
+            self._move(name, before[place] if place < len(before) else (), found, old, entry)
         return old
 
     def remove(self, key: ObjectKey) -> Entry | None:
@@ -110,24 +124,44 @@ class Table:
             if not pieces.count:
                 del self.objects[key.namespace]
             self.count -= 1
+            self.name_length -= len(old.name)
             self.body_bytes -= len(old.stored)
-            self.unindex(old, old.values)
+            for name, found in zip(self.indices, old.values, strict=False):
+                if found:
+                    self._lose(name, found, old)
         return old
 
     def index(self, entry: Entry, values: Values) -> None:
-        """Have an entry found under these values in all indexes."""
-        for index, found in zip(self.indices.values(), values, strict=False):
-            self._find(index, found, entry)
+        """Have a stored entry found under some more values, those in the last indexes."""
+        for name, found in zip(list(self.indices)[len(entry.values) :], values, strict=True):
+            if found:
+                self._find(name, found, entry)
+        entry.index(entry.values + values)
 
-    def unindex(self, entry: Entry, values: Values) -> None:
-        """The reverse."""
-        for index, found in zip(self.indices.values(), values, strict=False):
-            self._lose(index, found, entry)
+    def _move(
+        self,
+        name: str,
+        before: tuple[str, ...] | None,
+        found: tuple[str, ...] | None,
+        old: Entry | None,
+        entry: Entry,
+    ) -> None:
+        """Have an entry found in an index in the place of the one before it."""
+        if old is not None and before:
+            if found == before:
+                index = self.indices[name]
+                for value in found:
+                    bucket = index[value]
+                    del bucket[old]
+                    bucket[entry] = None
+                return
+            self._lose(name, before, old)
+        if found:
+            self._find(name, found, entry)
 
-    def _find(self, index: dict[str, Bucket], found: tuple[str, ...] | None, entry: Entry) -> None:
-        if found is None:
-            self.index_errors += 1
-            return
+    def _find(self, name: str, found: tuple[str, ...], entry: Entry) -> None:
+        index = self.indices[name]
+        self.index_entries[name] += len(found)
         for value in found:
             bucket = index.get(value)
             if bucket is None:
@@ -135,9 +169,10 @@ class Table:
             else:
                 bucket[entry] = None
 
-    @staticmethod
-    def _lose(index: dict[str, Bucket], found: tuple[str, ...] | None, entry: Entry) -> None:
-        for value in found or ():
+    def _lose(self, name: str, found: tuple[str, ...], entry: Entry) -> None:
+        index = self.indices[name]
+        self.index_entries[name] -= len(found)
+        for value in found:
             bucket = index[value]
             del bucket[entry]
             if not bucket:

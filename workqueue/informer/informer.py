@@ -34,7 +34,6 @@ from workqueue.cache import (
     compact_uid,
     compact_version,
     parse_identity,
-    parse_object,
 )
 from workqueue.informer.lane import ConsistencyStatistics, LaneStatistics
 from workqueue.informer.notifications import Handler, HandlerFunc, HandlerStatistics, Kind, Notification
@@ -163,7 +162,7 @@ class Informer:
         try:
             return self._indexer.complete(self._indexer.prepare(body, head=head))
         except Exception:
-            key = object_key(parse_object(body) if isinstance(body, bytes | Part) else body)
+            key = object_key(parse_identity(body) if isinstance(body, bytes | Part) else body)
             stored = self._indexer.entry(key)
             if stored is None:
                 raise

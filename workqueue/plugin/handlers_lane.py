@@ -144,9 +144,10 @@ class HandlersLane:
         if resource is None:
             return
         for key in found:
+            stored = self._informer.reader.entry(key)  # first: what comes while it is asked for is not missing
             if body := get(client, resource, key):
                 self._informer.apply(body)
-            elif (stored := self._informer.reader.entry(key)) is not None:
+            elif stored is not None:
                 self._informer.remove_missing(stored)
         self._informer.deliver()
 
