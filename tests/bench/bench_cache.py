@@ -75,7 +75,7 @@ def targets(records: Records) -> Iterator[Target]:
         p99 = figure(f"{name} p99")
         longest = None if p99 is None else round(p99 * 1e3, 2)
         yield Target(
-            what=f"{WAITS[name]}, while all is read {many or scale().million:,} pods: p99",
+            what=f"{WAITS[name]}, while all of {many or scale().million:,} pods are read: p99",
             limit=f"at most {WAY * 1e3:g} ms",
             measured=NOT_MEASURED if longest is None else f"{longest:.2f} ms",
             reached=None if longest is None else longest <= WAY * 1e3,
