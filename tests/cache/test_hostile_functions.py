@@ -1,5 +1,6 @@
 """Functions of the user's and objects that are not as they should be: none harms the cache, or another object."""
 
+import json
 import threading
 
 import pytest
@@ -283,4 +284,30 @@ def test_an_index_for_which_there_is_no_memory_was_never_added(monkeypatch):
     indexer.add_indexers({"app": label("team"), "again": label("app")})
     assert indexer.by_index("app", "x") == []
     assert len(indexer.by_index("again", "x")) == 300
+    indexer._check()
+
+
+def test_what_comes_after_an_index_was_added_needs_no_decoding_for_it():
+    indexer = Indexer()
+    indexer.add_indexers({"node": field("spec.nodeName")})
+    indexer.add_indexers({"app": label("app")})
+    entry = indexer.prepare(json.dumps(pod("a", node="n1", labels={"app": "x"})).encode())
+    assert entry.values == (("n1",), ("x",))
+
+
+def test_an_index_that_is_added_while_a_draft_is_completed_for_another_finds_all_of_it(monkeypatch):
+    indexer = Indexer()
+    draft = indexer.draft([indexer.prepare(pod(name, node="n1", labels={"app": "x"})) for name in "abc"])
+    indexer.add_indexers({"node": field("spec.nodeName")})
+    complete = Indexer.complete
+
+    def meanwhile(self, entry):
+        done = complete(self, entry)
+        if "app" not in indexer.indexers():
+            indexer.add_indexers({"app": label("app")})
+        return done
+
+    monkeypatch.setattr(Indexer, "complete", meanwhile)
+    indexer.replace(draft)
+    assert names(indexer.by_index("node", "n1")) == names(indexer.by_index("app", "x")) == ["a", "b", "c"]
     indexer._check()
