@@ -225,3 +225,17 @@ def test_an_informer_counts_what_it_did(informer, told):
         ("add", 2, 0, 0), ("update", 0, 0, 0), ("delete", 1, 0, 0),
     ]  # fmt: skip
     assert statistics.handlers[0].name == "Recorder.of.<locals>.handler"
+
+
+def test_of_a_list_what_was_told_is_not_pending_any_more(informer):
+    recorder = Recorder().listen(informer, "add", "delete")
+    informer.replace([pod(name) for name in "abc"])
+    pending = [informer.statistics().pending]
+    while informer.deliver(at_most=1):
+        pending.append(informer.statistics().pending)
+    assert pending[:4] == [3, 2, 1, 0]
+    assert names(call for call in recorder.take()) == ["a", "b", "c"]
+    informer.replace([])
+    assert informer.statistics().pending == 3
+    informer.deliver()
+    assert informer.statistics().pending == 0
