@@ -1,7 +1,7 @@
 """What handlers have not been told yet.
 
-Of what a list has brought only the objects wait: a hundred thousand notifications would need as
-much memory as a third of their objects, for a moment, and Python gives little of it back.
+Of what a list has brought only the objects wait, and they are in the cache anyway: a notification
+for each would need 150 bytes more, for a moment, and Python gives little of that back.
 """
 
 from collections import deque
