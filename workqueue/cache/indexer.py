@@ -16,9 +16,9 @@ from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.batches import BATCH, Batch, in_batches
 from workqueue.cache.draft import Change, Changes, Draft
 from workqueue.cache.entry import Entry, encode
-from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, ReadyMade, Values, index_values
+from workqueue.cache.indexes import FieldIndex, IndexFunc, Values, compute
 from workqueue.cache.packing import Compression, Packer
-from workqueue.cache.parsing import Part, Raw, loads, parse_object
+from workqueue.cache.parsing import Part, Raw, parse_object
 from workqueue.cache.partial import KEPT, Cutter
 from workqueue.cache.reader import Reader
 from workqueue.cache.table import Table
@@ -287,23 +287,13 @@ class Indexer(Reader):
                     entry.index(entry.values[:first])
 
     def _index(self, entry: Entry, indexers: Mapping[str, IndexFunc], raw: bytes) -> Values:
-        """Compute an entry's values, each index function on its own so that one cannot harm another."""
-        found: dict[str, tuple[str, ...] | None] = dict.fromkeys(indexers)
-        body: dict[str, Any] | None = None
-        # A function of the user's may change what it is given: each gets a body of its own, and comes after ours.
-        for name in sorted(indexers, key=lambda name: not isinstance(indexers[name], ReadyMade)):
-            function = indexers[name]
-            if isinstance(function, NamespaceIndex):
-                found[name] = ()
-                continue
-            try:
-                if body is None:
-                    body = loads(raw)
-                found[name] = index_values(function, body)
-            except BaseException:
-                logger.exception("index %s failed on %s; the object is kept and not found by it", name, entry.key)
-                with self._table.lock:
-                    self._table.index_errors += 1
-            if not isinstance(function, ReadyMade):
-                body = None
-        return tuple(found.values())
+        """Compute an entry's values; who raises is counted, and the object kept."""
+
+        def failed(name: str, error: BaseException) -> None:
+            logger.error(
+                "index %s failed on %s; the object is kept and not found by it", name, entry.key, exc_info=error
+            )
+            with self._table.lock:
+                self._table.index_errors += 1
+
+        return compute(raw, indexers, failed=failed)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workqueue.base.errors import ConfigurationError
+from workqueue.cache.parsing import loads
 
 #: Takes an object, returns the values it is indexed under.
 IndexFunc = Callable[[Mapping[str, Any]], Iterable[str]]
@@ -136,3 +137,29 @@ def index_values(function: IndexFunc, body: Mapping[str, Any]) -> tuple[str, ...
     if not all(isinstance(value, str) for value in found):
         raise TypeError(f"an index function returns texts, not {found!r}")
     return found
+
+
+def compute(raw: bytes, indexers: Mapping[str, IndexFunc], *, failed: Callable[[str, BaseException], None]) -> Values:
+    """What an object is found under, each index function on its own so that one cannot harm another.
+
+    :param raw: the object's JSON.
+    :param indexers: by name.
+    :param failed: called with the name of each that raises, and what it raised.
+    """
+    found: dict[str, tuple[str, ...] | None] = dict.fromkeys(indexers)
+    body: dict[str, Any] | None = None
+    # A function of the user's may change what it is given: each gets a body of its own, and comes after ours.
+    for name in sorted(indexers, key=lambda name: not isinstance(indexers[name], ReadyMade)):
+        function = indexers[name]
+        if isinstance(function, NamespaceIndex):
+            found[name] = ()
+            continue
+        try:
+            if body is None:
+                body = loads(raw)
+            found[name] = index_values(function, body)
+        except BaseException as error:
+            failed(name, error)
+        if not isinstance(function, ReadyMade):
+            body = None
+    return tuple(found.values())
