@@ -145,18 +145,26 @@ def measure_cached(name: str, pods: int, server: Replay) -> Figures:
             subject.settle(least=1.0)
             cpu, switches = subject.used(), switched(subject.pid)
             time.sleep(IDLE)
-            found |= {"cpu": subject.used() - cpu, "switches": switched(subject.pid) - switches}
+            found |= {"cpu": subject.used() - cpu, "switches": switched_since(switches, subject.pid)}
         return found
 
 
-def switched(pid: int) -> float:
-    """How often threads of a process have gone to sleep by themselves."""
-    found = 0
+def switched(pid: int) -> dict[str, int]:
+    """How often each thread of a process has gone to sleep by itself."""
+    found = {}
     for status in Path(f"/proc/{pid}/task").glob("*/status"):
         with contextlib.suppress(OSError):  # a thread that has ended
             line = next(each for each in status.read_text("utf-8").splitlines() if each.startswith("voluntary"))
-            found += int(line.split()[1])
-    return float(found)
+            found[status.parent.name] = int(line.split()[1])
+    return found
+
+
+def switched_since(before: dict[str, int], pid: int) -> float:
+    """How often the threads that are there now have gone to sleep since then; one that ended has taken its count along.
+
+    :param before: what :func:`switched` said then.
+    """
+    return float(sum(times - before.get(thread, 0) for thread, times in switched(pid).items()))
 
 
 def measure_passing(name: str, total: int, server: Replay) -> Figures:
