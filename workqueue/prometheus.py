@@ -19,6 +19,7 @@ from prometheus_client.utils import floatToGoString
 
 from workqueue.base.errors import ConfigurationError
 from workqueue.base.metrics import HistogramSnapshot, QueueStatistics
+from workqueue.control import ControllerStatistics, LoopStatistics
 from workqueue.informer import InformerStatistics, Kind
 from workqueue.informer.lane import Difference
 
@@ -65,6 +66,10 @@ class PrometheusMetrics(Collector):
         self._queues: list[_Shown] = []
         #: Guarded by _lock.
         self._informers: list[Callable[[], InformerStatistics]] = []
+        #: Guarded by _lock.
+        self._controllers: list[Callable[[], ControllerStatistics]] = []
+        #: Guarded by _lock. One at most, in an operator.
+        self._loops: list[Callable[[], LoopStatistics]] = []
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -99,6 +104,16 @@ class PrometheusMetrics(Collector):
             if statistics in self._informers:
                 self._informers.remove(statistics)
 
+    def controller_opened(self, statistics: Callable[[], ControllerStatistics]) -> None:
+        """Show a controller from now on, with all its series."""
+        with self._lock:
+            self._controllers.append(statistics)
+
+    def loop_opened(self, statistics: Callable[[], LoopStatistics]) -> None:
+        """Show the loop that coroutines run on."""
+        with self._lock:
+            self._loops.append(statistics)
+
     def render(self) -> tuple[str, bytes]:
         """The page for a scrape: ours, and what the process itself has in prometheus_client's default registry.
 
@@ -109,10 +124,12 @@ class PrometheusMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Compute the families; called by a registry at each scrape."""
         with self._lock:
-            informers = list(self._informers)
+            informers, controllers, loops = list(self._informers), list(self._controllers), list(self._loops)
             counted = [(shown, shown.statistics()) for shown in self._queues]
             queues = [(shown.name, queue, shown.depths(queue)) for shown, queue in counted]
         yield from _queue_families(queues)
+        yield from _controller_families([read() for read in controllers])
+        yield from _loop_families([read() for read in loops])
         yield from _informer_families([read() for read in informers])
 
 
@@ -179,6 +196,75 @@ def _queue_families(queues: Sequence[tuple[str, QueueStatistics, Mapping[str, in
         dropped.add_metric((*labels, "late"), queue.refused)
     yield from (depth, adds, retries, waited, worked, unfinished, longest)
     yield from (oldest, delayed, requests, forgets, dropped)
+
+
+def _controller_families(controllers: Sequence[ControllerStatistics]) -> Iterator[Metric]:
+    """The families of all controllers: names, labels and meaning are those of controller-runtime
+    (pkg/internal/controller/metrics/metrics.go); what begins with workqueue is ours.
+    """
+    label = ("controller",)
+    total = CounterMetricFamily(
+        "controller_runtime_reconcile", "Total number of reconciliations per controller", labels=(*label, "result")
+    )
+    errors = CounterMetricFamily(
+        "controller_runtime_reconcile_errors", "Total number of reconciliation errors per controller", labels=label
+    )
+    terminal = CounterMetricFamily(
+        "controller_runtime_terminal_reconcile_errors",
+        "Total number of terminal reconciliation errors per controller",
+        labels=label,
+    )
+    panics = CounterMetricFamily(
+        "controller_runtime_reconcile_panics", "Total number of reconciliation panics per controller", labels=label
+    )
+    timeouts = CounterMetricFamily(
+        "controller_runtime_reconcile_timeouts", "Total number of reconciliation timeouts per controller", labels=label
+    )
+    times = HistogramMetricFamily(
+        "controller_runtime_reconcile_time_seconds", "Length of time per reconciliation per controller", labels=label
+    )
+    most = GaugeMetricFamily(
+        "controller_runtime_max_concurrent_reconciles",
+        "Maximum number of concurrent reconciles per controller",
+        labels=label,
+    )
+    active = GaugeMetricFamily(
+        "controller_runtime_active_workers", "Number of currently used workers per controller", labels=label
+    )
+    parked = GaugeMetricFamily("workqueue_parked", "Keys that were given up, and wait for news.", labels=LABELS)
+    given_up = CounterMetricFamily("workqueue_given_up", "Times a key was given up.", labels=LABELS)
+    paused = GaugeMetricFamily("workqueue_paused", "1 while workers take no key, else 0.", labels=LABELS)
+    stuck = GaugeMetricFamily("workqueue_stuck", "Runs that are there though their time is over.", labels=LABELS)
+    replaced = CounterMetricFamily("workqueue_replaced_workers", "Workers replaced for such a run.", labels=LABELS)
+    for each in controllers:
+        name, both = (each.name,), (each.name, each.name)
+        for result in ("success", "error", "requeue", "requeue_after"):
+            total.add_metric((*name, result), getattr(each, result))
+        errors.add_metric(name, each.error)
+        terminal.add_metric(name, each.terminal)
+        panics.add_metric(name, each.panic)
+        timeouts.add_metric(name, each.timeout)
+        times.add_metric(name, _cumulative(each.reconcile_time), each.reconcile_time.sum)
+        most.add_metric(name, each.max_workers)
+        active.add_metric(name, each.active)
+        parked.add_metric(both, each.parked)
+        given_up.add_metric(both, each.given_up)
+        paused.add_metric(both, each.paused)
+        stuck.add_metric(both, len(each.stuck))
+        replaced.add_metric(both, each.replaced)
+    yield from (total, errors, terminal, panics, timeouts, times, most, active)
+    yield from (parked, given_up, paused, stuck, replaced)
+
+
+def _loop_families(loops: Sequence[LoopStatistics]) -> Iterator[Metric]:
+    """How well the loop turns that coroutines run on."""
+    for loop in loops:
+        yield GaugeMetricFamily(
+            "workqueue_loop_lag_seconds", "How late the loop was, or is, while reconciles run on it.", value=loop.lag
+        )
+        yield CounterMetricFamily(
+            "workqueue_loop_blocked", "Times the loop did not turn for half a second.", value=loop.blocked
+        )
 
 
 def _informer_families(informers: Sequence[InformerStatistics]) -> Iterator[Metric]:

@@ -108,9 +108,9 @@ def make(clock, queue, gate):
     gate.set()
     for controller in made:
         controller.stop(0)
-        for thread in controller._threads:
+        for thread in controller._pool.threads():
             thread.join(PATIENCE)
-        assert not any(thread.is_alive() for thread in controller._threads)
+        assert not any(thread.is_alive() for thread in controller._pool.threads())
 
 
 def idle(controller):

@@ -66,9 +66,6 @@ def test_a_number_that_cannot_be_is_refused(make, options, said):
 @pytest.mark.parametrize(
     ("reconcile", "said"),
     [
-        (asynchronous, "asynchronous is async; workers run plain functions"),
-        (functools.partial(asynchronous), "is async; workers run plain functions"),
-        (AsynchronousCall(), "is async; workers run plain functions"),
         (no_arguments, "no_arguments must take one argument, the request: "),
         (two_arguments, "two_arguments must take one argument, the request: "),
         (keyword_only, "keyword_only must take one argument, the request: "),
@@ -76,7 +73,7 @@ def test_a_number_that_cannot_be_is_refused(make, options, said):
         ("reconcile", "'reconcile' is no function to reconcile with"),
         (42, "42 is no function to reconcile with"),
     ],
-    ids=["async", "async partial", "async object", "no arguments", "two", "keyword", "none", "text", "number"],
+    ids=["no arguments", "two", "keyword", "none", "text", "number"],
 )
 def test_a_function_of_the_wrong_shape_is_refused_by_name(make, reconcile, said):
     with pytest.raises(ConfigurationError) as caught:

@@ -4,6 +4,7 @@ import contextlib
 import random
 import sys
 import threading
+import uuid
 
 import pytest
 
@@ -14,7 +15,7 @@ from workqueue.base.origin import INITIAL, origin
 from workqueue.control import Result, TerminalError
 from workqueue.control.initial import InitialKeys
 from workqueue.informer import Notification
-from workqueue.queues import ItemExponentialFailureRateLimiter, PriorityQueue, Queue, RateLimitingQueue
+from workqueue.queues import PriorityQueue, Queue, RateLimitingQueue
 from workqueue.testing import explore
 
 A, B, C = (ObjectKey("default", name) for name in "abc")
@@ -361,17 +362,17 @@ def test_a_drain_reconciles_the_initial_keys_as_well(make, runs):
     assert controller.readiness == "processed"
 
 
-def test_a_key_that_never_got_to_its_run_is_left_until_it_does(make, runs, clock):
-    class Broken(ItemExponentialFailureRateLimiter):
-        broken = True
+def test_a_key_that_never_got_to_its_run_is_left_until_it_does(make, runs, clock, monkeypatch):
+    made, uuid4 = [], uuid.uuid4
 
-        def num_requeues(self, key):
-            if self.broken:
-                self.broken = False
-                raise OSError("no count today")
-            return super().num_requeues(key)
+    def broken():
+        made.append(True)
+        if len(made) == 1:
+            raise OSError("no randomness today")
+        return uuid4()
 
-    controller = make(runs, queue=RateLimitingQueue(clock=clock, rate_limiter=Broken(1, 1)))
+    monkeypatch.setattr(uuid, "uuid4", broken)
+    controller = make(runs)
     list_keys(controller, A)
     controller.initial_keys_queued()
     controller.start()

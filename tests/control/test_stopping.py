@@ -147,7 +147,7 @@ def test_after_the_grace_a_running_key_is_finished_and_others_are_left_and_repor
     assert "drain ended" not in caplog.text
     clock.step(0.1)
     until(lambda: "drain ended" in caplog.text)
-    until(lambda: controller._stopped)
+    until(lambda: controller._pool.is_closed)
     gate.set()
     assert answer() is False
     until(lambda: alive() == [])
@@ -176,10 +176,10 @@ def test_a_key_that_is_handed_out_at_the_moment_of_the_stop_is_not_run(make, run
     asking, go_on = threading.Event(), threading.Event()
 
     class Queue(RateLimitingQueue):
-        def get(self, timeout=None):
+        def get(self, timeout=None, **options):
             asking.set()
             assert go_on.wait(PATIENCE)
-            return super().get(timeout)
+            return super().get(timeout, **options)
 
     controller = make(runs, queue=Queue(clock=clock))
     controller.add("default/a")
@@ -351,7 +351,7 @@ def test_the_drain_waits_for_the_last_worker_that_works_and_no_longer(
     until(lambda: controller.queue.shutting_down)
     gates["first"].set()
     until(lambda: len(alive()) == 1, "the free worker has gone home")
-    assert not controller._stopped, "the drain goes on"
+    assert not controller._pool.is_closed, "the drain goes on"
     gates["second"].set()
     assert stopped() is False
     assert clock.now() == 6.0, "nobody waited for the end of the grace"
@@ -374,7 +374,7 @@ def test_a_run_that_hangs_holds_the_drain_to_the_end_of_the_grace_though_the_oth
     gates["first"].set()
     until(lambda: len(alive()) == 1, "the free worker has gone home")
     clock.wait_for_waiters(1)
-    assert not controller._stopped
+    assert not controller._pool.is_closed
     clock.step(4.0)
     assert stopped() is False
     statistics = controller.queue.statistics()

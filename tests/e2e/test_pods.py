@@ -18,8 +18,8 @@ def test_two_hundred_pods_go_through_the_queue(control_plane, admin, namespace, 
     handed_out: Counter[str] = Counter()  # an independent counter at the queue's door
     get = PriorityQueue.get_with_priority
 
-    def counting_get(queue, timeout=None):
-        key, priority = get(queue, timeout)
+    def counting_get(queue, timeout=None, **options):
+        key, priority = get(queue, timeout, **options)
         handed_out[str(key)] += 1
         return key, priority
 

@@ -352,9 +352,9 @@ FILES = (
         "({file}:6)",
     ),
     Way(
-        name="a reconcile function that is async",
-        body="async def reconcile(request): ...\npods.controller(reconcile)\n",
-        line="controller 'pods': reconcile is async; workers run plain functions ({file}:6)",
+        name="a time limit that is none",
+        body="pods.controller(lambda request: None, timeout=0)\n",
+        line="controller 'pods': timeout=0, expected seconds, more than 0, or None ({file}:5)",
     ),
     Way(
         name="no reconcile function",

@@ -96,7 +96,10 @@ def controller():
         wait_for=(),
         workers=2,
         max_retries=None,
+        timeout=None,
+        max_replacements=None,
         options={},
+        loop=lambda: None,
         clock=RealClock(),
         metrics=PrometheusMetrics(),
     )
@@ -174,12 +177,12 @@ def test_one_dead_worker_of_two_fails_the_check(serve, controller):
     dead = threading.Thread()
     dead.start()
     dead.join()
-    living = controller.controller._threads
-    controller.controller._threads = [living[0], dead]
+    worker = controller.controller._pool._workers[1]
+    living, worker.thread = worker.thread, dead
     try:
         answer = text(serve(controllers={"pods": controller}), "/livez/workers")
     finally:
-        controller.controller._threads = living
+        worker.thread = living
     assert answer == (500, "[-]workers failed: controller pods: 1 of 2 workers are dead\nlivez check failed\n")
 
 

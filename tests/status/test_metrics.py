@@ -29,6 +29,14 @@ OURS = {
     "workqueue_forgets": "counter",
     "workqueue_dropped": "counter",
 }
+#: Of controllers, of which there is none here.
+CONTROLLERS = {
+    "workqueue_parked": "gauge",
+    "workqueue_given_up": "counter",
+    "workqueue_paused": "gauge",
+    "workqueue_stuck": "gauge",
+    "workqueue_replaced_workers": "counter",
+}
 LABELS = {"name": "pods", "controller": "pods"}
 BOUNDS = [
     "1e-08",
@@ -109,7 +117,8 @@ def values(metrics):
 
 def test_names_types_and_labels_are_those_that_dashboards_know(queue, metrics):
     found = families(metrics)
-    assert {name: found[name].type for name in found if name.startswith("workqueue_")} == FAMILIES | OURS
+    types = {name: found[name].type for name in found if name.startswith("workqueue_")}
+    assert types == FAMILIES | OURS | CONTROLLERS
     for name in FAMILIES | OURS:
         extra = {"workqueue_depth": {"priority"}, "workqueue_dropped": {"reason"}}.get(name, set())
         for sample in found[name].samples:

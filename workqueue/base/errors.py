@@ -53,6 +53,10 @@ class ShutDown(WorkqueueError):
     """The queue was shut down and holds nothing more to hand out: the worker's sign to go home."""
 
 
+class Interrupted(WorkqueueError):
+    """Whoever waited for a key is wanted elsewhere, and took none."""
+
+
 class InvalidKey(WorkqueueError, ValueError):
     """A text or value that names no object: the message says what was expected instead."""
 

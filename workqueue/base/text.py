@@ -13,3 +13,11 @@ def one_line(text: object, *, limit: int = LIMIT) -> str:
     told = str(text)[: 2 * limit]
     line = " ".join("".join(each if each.isprintable() else " " for each in told).split())
     return line if len(line) <= limit else f"{line[:limit]}…"
+
+
+def told(value: object) -> str:
+    """What ``repr`` says of a value; and where that raises, that it does. For values that are somebody else's."""
+    try:
+        return repr(value)
+    except BaseException as error:  # one that raises SystemExit is to be told as well, and ends nothing
+        return f"<a {type(value).__name__} that cannot be told: {type(error).__name__}>"

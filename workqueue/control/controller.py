@@ -5,26 +5,41 @@ controller-runtime pkg/internal/controller. Each worker gets a key, runs the rec
 marks the key done whatever happened. The queue sees to it that one key is never in two hands.
 
 Nothing that a reconcile function raises ends a worker, SystemExit and KeyboardInterrupt included:
-a worker is no place to end a process from.
+a worker is no place to end a process from. Nor does one that never returns end more than itself:
+see :mod:`workqueue.control.runs`.
 """
 
 import contextlib
+import contextvars
 import logging
+import math
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from workqueue.base.clock import Clock, RealClock
-from workqueue.base.errors import ConfigurationError, ShutDown
+from workqueue.base.errors import ConfigurationError, Interrupted, ShutDown
+from workqueue.base.functions import is_async
 from workqueue.base.keys import ObjectKey
 from workqueue.base.origin import INITIAL, current_origin
 from workqueue.cache import Reader
+from workqueue.control.attempts import Attempts
+from workqueue.control.calls import Call, LoopCall, ThreadCall
+from workqueue.control.context import KeyLogger, RunContext, enter
 from workqueue.control.initial import InitialKeys, Readiness
-from workqueue.control.outcomes import Outcomes, checked
-from workqueue.control.result import ReconcileFunc, Request
+from workqueue.control.lifetime import Ending, Lifetime
+from workqueue.control.looplag import WatchedLoop
+from workqueue.control.outcomes import Judge, Outcomes, checked
+from workqueue.control.parking import ParkedKey, Parking
+from workqueue.control.pool import Pool, Worker
+from workqueue.control.reasons import Reasons
+from workqueue.control.result import ReconcileFunc, Request, TimeLimitExceeded
+from workqueue.control.runs import Run, Runs
 from workqueue.control.shape import check_shape
 from workqueue.control.tally import ControllerStatistics, Tally
+from workqueue.control.tracing import span, tracer
 from workqueue.queues import PriorityQueue, RateLimitingQueue
 
 logger = logging.getLogger("workqueue.control")
@@ -48,52 +63,89 @@ class Controller:
         cache: Reader | None = None,
         synced: Callable[[], bool] = lambda: True,
         max_retries: int | None = None,
+        timeout: float | None = None,
+        max_replacements: int | None = None,
+        judge: Judge = lambda _: None,
+        loop: Callable[[], WatchedLoop | None] = lambda: None,
         clock: Clock | None = None,
     ) -> None:
         """
         :param name: for threads, logs and metrics.
-        :param reconcile: called with a :class:`Request`.
+        :param reconcile: called with a :class:`Request`; an ``async def`` is called on the loop.
         :param queue: where keys come from; one without priorities is handed every key alike.
-        :param workers: how many threads.
+        :param workers: how many keys are worked on at once.
         :param cache: what requests look objects up in.
         :param synced: says whether the caches are; nothing starts before.
-        :param max_retries: how often a failing key is tried again before it is given up; None is without end.
+        :param max_retries: how often a failing key is tried again before it is parked; None is without end.
+        :param timeout: seconds that one run may take; None is without end.
+        :param max_replacements: how many workers whose run did not end in time are replaced at a time; None is as many
+            as there are workers.
+        :param judge: reads errors of others that say themselves what to do about them.
+        :param loop: where an ``async def`` runs; asked at each run.
         :param clock: where time comes from.
         :raises ConfigurationError: if one of them cannot be.
         """
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-            raise ConfigurationError(f"controller {name!r}: workers={workers!r}, expected a whole number of at least 1")
+        check_workers(name, workers)
         if max_retries is not None and (type(max_retries) is not int or max_retries < 0):
             raise ConfigurationError(f"controller {name!r}: max_retries={max_retries!r}, expected 0 or more, or None")
+        if timeout is not None and not _is_duration(timeout):
+            raise ConfigurationError(
+                f"controller {name!r}: timeout={timeout!r}, expected seconds, more than 0, or None"
+            )
+        if max_replacements is not None and (type(max_replacements) is not int or max_replacements < 0):
+            raise ConfigurationError(
+                f"controller {name!r}: max_replacements={max_replacements!r}, expected 0 or more, or None"
+            )
         check_shape(name, reconcile)
         self.name = name
         self.queue = queue
-        self.workers = workers
         self.max_retries = max_retries
-        self._reconcile = reconcile
+        self.timeout = timeout
+        self.is_async = is_async(reconcile)
+        self._reconcile: Callable[[Request], Any] = reconcile
         self._cache = cache
         self._synced = synced
+        self._loop = loop
         self._clock: Clock = clock if clock is not None else RealClock()
         self._initial = InitialKeys()
         self._tally = Tally()
-        self._outcomes = Outcomes(name, queue=queue, max_retries=max_retries, tally=self._tally)
-        self._lock = threading.Lock()
-        #: Restarting workers sleep here, so that a stop wakes them.
-        self._stop_changed = threading.Condition(self._lock)
-        # All below are guarded by _lock.
-        self._threads: list[threading.Thread] = []
-        #: Workers take no further key. Set once; workers read it without the lock, a key too late at most.
-        self._stopped = False
-        #: When the grace of a stop is over, the earliest of several; None before. Workers read it without the lock.
-        self._deadline: float | None = None
-        #: Workers that have gone home.
-        self._home = 0
+        self._attempts = Attempts()
+        self._parking = Parking()
+        self._reasons = Reasons()
+        self._outcomes = Outcomes(
+            name,
+            queue=queue,
+            max_retries=max_retries,
+            attempts=self._attempts,
+            parking=self._parking,
+            tally=self._tally,
+            judge=judge,
+            clock=self._clock,
+        )
+        self._runs: Runs[Worker] = Runs(name, clock=self._clock, expired=self._time_is_over, stuck=self._is_stuck)
+        self._pool = Pool(
+            name,
+            size=workers,
+            max_replacements=max_replacements,
+            work=self._work,
+            wake=queue.wake,
+            deserted=self._deserted,
+        )
+        #: What runs see of a stop.
+        self._ending = Ending(self._clock)
+
+    # What may be asked of it, from any thread.
+
+    @property
+    def workers(self) -> int:
+        """How many keys are worked on at once."""
+        return self._pool.size
 
     def add(self, key: ObjectKey | tuple[str, str] | str) -> None:
         """Ask for a key to be reconciled, from any thread.
 
         In a handler of an informer it is asked for with the priority of what the handler is told: low for the
-        initial list and for a resync, which also leaves alone a key that fails and waits for its retry.
+        initial list and for a resync, which also leaves alone a key that fails and waits for its retry, or is parked.
 
         :param key: an ObjectKey, a (namespace, name) pair, or the text of either.
         :raises InvalidKey: if it names no object.
@@ -101,10 +153,46 @@ class Controller:
         valid, origin, queue = ObjectKey.of(key), current_origin(), self.queue
         if not self._initial.through and origin.reason == INITIAL.reason:
             self._initial.add(valid)
+        if not self._parking.admits(valid, news=origin.news):
+            return
+        if not origin.news and self._attempts.failures(valid):
+            return  # it has its retry, which nothing new was learnt to make earlier
+        if origin.reason:
+            self._reasons.add(valid, origin.reason)
         if isinstance(queue, PriorityQueue) and (origin.priority or not origin.news):
             queue.add_with(valid, priority=origin.priority, respect_backoff=not origin.news)
         else:
             queue.add(valid)
+
+    def parked(self, *, limit: int = 100) -> list[ParkedKey]:
+        """The keys that were given up, the latest first. :meth:`add` asks for one again.
+
+        :param limit: how many at most; :meth:`statistics` counts them all.
+        """
+        return self._parking.keys(limit=limit)
+
+    def resize(self, workers: int) -> None:
+        """Work on so many keys at once, from now on; runs under way are not cut short.
+
+        :param workers: how many.
+        :raises ConfigurationError: if it is no whole number of at least 1.
+        :raises RuntimeError: if there are no threads to be had for all of them.
+        """
+        check_workers(self.name, workers)
+        self._pool.resize(workers)
+
+    def pause(self) -> None:
+        """Take no key until :meth:`resume`. Runs under way go on, keys are queued as ever."""
+        self._pool.pause()
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+        self._pool.resume()
+
+    @property
+    def is_paused(self) -> bool:
+        """True while no key is taken."""
+        return self._pool.is_paused
 
     def initial_keys_queued(self) -> None:
         """Every handler has been told of everything that existed at the start: the initial keys are all queued."""
@@ -119,100 +207,129 @@ class Controller:
         """
         return self._state()[0]
 
+    def statistics(self) -> ControllerStatistics:
+        """The controller at this instant."""
+        readiness, left = self._state()
+        counts, times = self._tally.snapshot()
+        runs = self._runs.under_way()
+        return ControllerStatistics(
+            name=self.name,
+            started=self._pool.is_started,
+            max_workers=self._pool.size,
+            workers=self._pool.alive(),
+            active=sum(not run.worker.replaced for run in runs),
+            lost=sum(run.is_stuck and not run.worker.replaced for run in runs),
+            paused=self._pool.is_paused,
+            parked=len(self._parking),
+            stuck=self._runs.stuck(),
+            reconcile_time=times,
+            readiness=readiness,
+            initial_keys_left=left,
+            **counts,
+        )
+
+    # Its life.
+
     def start(self) -> None:
-        """Start the workers; a controller that was stopped meanwhile starts none.
+        """Start the workers, in the context of this call; a controller that was stopped meanwhile starts none.
 
         :raises RuntimeError: if they were started already, or the caches are not synced.
         """
         if not self._synced():
             raise RuntimeError(f"controller {self.name!r} started before its caches were synced")
-        with self._lock:
-            if self._stopped:
-                return
-            if self._threads:
-                raise RuntimeError(f"controller {self.name!r} was started already")
-            for number in range(self.workers):
-                thread = threading.Thread(target=self._run, name=f"workqueue-{self.name}-{number}", daemon=True)
-                thread.start()
-                self._threads.append(thread)
+        if self.is_async and self._loop() is None:
+            raise RuntimeError(f"controller {self.name!r} is async and has no loop to run on")
+        was_started = self._pool.is_started
+        self._pool.start()
+        if self.timeout is not None and not was_started and self._pool.is_started:
+            self._runs.watch()
 
     def stop(self, grace: float) -> bool:
         """Accept no more keys, let the workers finish what is queued, then send them home.
 
-        No key is begun that, going by the longest of the latest runs, would not be finished within the grace.
+        No key is begun that, going by the longest of the latest runs, would not be finished within the grace. A paused
+        controller begins none. Runs learn of it by ``request.stopping``.
 
-        :param grace: seconds; when they are over workers still finish the key they hold, and take no other.
+        :param grace: seconds; when they are over, tasks are cancelled, and threads still finish the key they hold and
+            take no other.
         :return: True if everything queued was handled in time.
         """
-        with self._lock:
-            deadline = self._clock.now() + grace
-            self._deadline = deadline if self._deadline is None else min(deadline, self._deadline)
-        drains = any(thread.is_alive() for thread in self._threads)  # else there is nobody to wait for
-        drained = self.queue.shut_down_with_drain(timeout=grace if drains else 0)
-        with self._stop_changed:
-            self._stopped = True
-            self._stop_changed.notify_all()
+        deadline = self._ending.begin(grace)
+        if self._pool.alive() == 0:
+            deadline = -math.inf  # there is nobody to wait for
+        elif self._pool.is_paused:
+            self._pool.close()
+        self._stop_if_only_stuck()
+        drained = self.queue.shut_down_with_drain(timeout=max(0.0, deadline - self._clock.now()))
+        self._pool.close()
         self.queue.shut_down()
+        self._runs.close()
+        for run in self._runs.under_way():
+            run.call.cancel()
         until = time.monotonic() + JOIN_TIMEOUT
-        for thread in self._threads:
-            if thread is not threading.current_thread():
+        stuck = {run.worker.thread for run in self._runs.under_way() if run.is_stuck}
+        for thread in self._pool.threads():
+            if thread is not threading.current_thread() and thread not in stuck:
                 thread.join(max(0.0, until - time.monotonic()))
         return drained
 
-    def statistics(self) -> ControllerStatistics:
-        """The controller at this instant."""
-        readiness, left = self._state()
-        with self._lock:
-            return ControllerStatistics(
-                name=self.name,
-                started=bool(self._threads),
-                workers=sum(thread.is_alive() for thread in self._threads),
-                readiness=readiness,
-                initial_keys_left=left,
-                **self._tally.snapshot(),
-            )
+    def left(self) -> list[str]:
+        """What a stop has left running: each key, and where its run is, in one line."""
+        return [f"{run.key} ({run.call.stack() or 'nowhere to be seen'})" for run in self._runs.under_way()]
 
     def _state(self) -> tuple[Readiness, int]:
         return self._initial.state(synced=self._synced())
 
     # In the workers.
 
-    def _run(self) -> None:
-        try:
-            self._work()
-        finally:
-            with self._lock:
-                self._home += 1
-                last = self._home == len(self._threads)
-            if last and self._deadline is not None:
-                self.queue.shut_down()  # nobody is left to drain it: whoever waits for that goes on
+    def _work(self, worker: Worker) -> None:
+        def unless() -> bool:
+            return self._pool.may_not_take(worker)
 
-    def _work(self) -> None:
-        while not self._stopped and not self._is_too_late():
+        while not self._is_too_late():
             key: ObjectKey | None = None
             priority = 0
             try:
-                with self._hand_out() as (key, priority):
-                    if not self._stopped:
-                        self._process(key, priority)
+                with self._hand_out(unless) as (key, priority):
+                    if not self._pool.is_closed:
+                        self._process(worker, key, priority)
+            except Interrupted:
+                if not self._pool.stays(worker):
+                    return
             except ShutDown:
                 return
             except BaseException as error:
                 self._restart_worker(key, priority, error)
 
     @contextlib.contextmanager
-    def _hand_out(self) -> Iterator[tuple[ObjectKey, int]]:
+    def _hand_out(self, unless: Callable[[], bool]) -> Iterator[tuple[ObjectKey, int]]:
         """The next key and its priority; done whatever happens to it."""
         queue = self.queue
-        key, priority = queue.get_with_priority() if isinstance(queue, PriorityQueue) else (queue.get(), 0)
+        if isinstance(queue, PriorityQueue):
+            key, priority = queue.get_with_priority(unless=unless)
+        else:
+            key, priority = queue.get(unless=unless), 0
         try:
             yield key, priority
         finally:
             queue.done(key)
+            if self._ending.begun:
+                self._stop_if_only_stuck()
 
     def _is_too_late(self) -> bool:
         """A stop is under way, and another run would likely be cut off by its end."""
-        return self._deadline is not None and self._clock.now() + self._tally.longest > self._deadline
+        deadline = self._ending.deadline
+        return deadline is not None and self._clock.now() + self._tally.longest > deadline
+
+    def _deserted(self) -> None:
+        if self._ending.begun:
+            self.queue.shut_down()  # nobody is left to drain it: whoever waits for that goes on
+
+    def _stop_if_only_stuck(self) -> None:
+        """A stop is under way: if all that is left is stuck, which was waited for already, it is over."""
+        queue = self.queue.statistics()
+        if not queue.ready and self._runs.is_stuck_only(queue.processing) and queue.processing:
+            self.queue.shut_down()
 
     def _restart_worker(self, key: ObjectKey | None, priority: int, error: BaseException) -> None:
         """The loop itself failed (a limiter that raises, say): report it, keep the key, breathe, go on."""
@@ -224,17 +341,19 @@ class Controller:
                 self.name, key, RESTART_PAUSE, error, exc_info=error,
             )  # fmt: skip
         if key is not None:
-            with contextlib.suppress(BaseException):
-                if isinstance(self.queue, PriorityQueue):
-                    self.queue.add_with(key, priority=priority, after=RESTART_PAUSE)
-                else:
-                    self.queue.add_after(key, RESTART_PAUSE)
-        with self._stop_changed:
-            while not self._stopped and self._clock.now() < resume:
-                self._clock.wait(self._stop_changed, resume)
+            self._put_back(key, priority)
+        self._pool.rest(resume, clock=self._clock)
 
-    def _process(self, key: object, priority: int) -> None:
-        """One key, from the queue's hand to its fate."""
+    def _put_back(self, key: ObjectKey, priority: int) -> None:
+        """What should become of the key could not be settled: it comes again, whatever else there is."""
+        with contextlib.suppress(BaseException):
+            if isinstance(self.queue, PriorityQueue):
+                self.queue.add_with(key, priority=priority, after=RESTART_PAUSE)
+            else:
+                self.queue.add_after(key, RESTART_PAUSE)
+
+    def _process(self, worker: Worker, key: object, priority: int) -> None:
+        """One key, from the queue's hand to its fate, in a context of its own."""
         try:
             valid = ObjectKey.of(key) if isinstance(key, tuple) else None
         except ValueError:
@@ -244,28 +363,104 @@ class Controller:
             self._tally.count("invalid")
             logger.error("controller %s: %r in the queue is no key; forgotten", self.name, key)
             return
-        retry = self.queue.num_requeues(valid)
-        keyed = _KeyLogger(logger, {"key": valid})
-        request = Request(key=valid, retry=retry, priority=priority, logger=keyed, cache=self._cache)
-        awaited = self._initial.awaits(valid)
-        self._tally.count("active")
+        contextvars.copy_context().run(self._reconcile_key, worker, valid, priority)
+
+    def _reconcile_key(self, worker: Worker, key: ObjectKey, priority: int) -> None:
+        retry = self._attempts.retry(key)
+        context = RunContext(self.name, key, str(uuid.uuid4()), retry + 1)
+        enter(context)
         began = self._clock.now()
+        until = None if self.timeout is None else began + self.timeout
+        request = Request(
+            key=key,
+            retry=retry,
+            priority=priority,
+            logger=KeyLogger(logger, context.fields()),
+            lifetime=Lifetime(self._ending, until=until),
+            cache=self._cache,
+            id=context.reconcile_id,
+            reasons=self._reasons.take(key),
+        )
+        run = Run(
+            context,
+            priority=priority,
+            awaited=self._initial.awaits(key),
+            worker=worker,
+            call=self._call(request),
+            began=began,
+            deadline=until,
+        )
+        self._outcomes.begins(key)
+        self._runs.begin(run)
+        error: BaseException | None = None
         try:
-            result = checked(self._reconcile(request))
-        except BaseException as error:
-            self._outcomes.failed(valid, error, retry=retry)
-        else:
-            self._outcomes.finished(valid, result)
+            with span(tracer(), context):
+                result = checked(run.call.run())
+        except BaseException as raised:
+            error = raised
+        in_time = self._runs.end(run)
+        if not in_time:
+            logger.info(
+                "controller %s: %s ended %.3g s after its time was over; what it answered is not looked at",
+                self.name, key, self._clock.now() - (until or began),
+            )  # fmt: skip
+            return
+        self._tally.run_took(self._clock.now() - began)
+        try:
+            if error is not None:
+                self._outcomes.failed(key, error)
+            else:
+                self._outcomes.finished(key, result)
         finally:
-            if awaited:
-                self._initial.finished(valid)
-            self._tally.run_ended(took=self._clock.now() - began)
+            if run.awaited:
+                self._initial.finished(key)
+
+    def _call(self, request: Request) -> Call:
+        loop = self._loop() if self.is_async else None
+        if loop is None:
+            return ThreadCall(self._reconcile, request)
+        return LoopCall(self._reconcile, request, loop=loop, name=f"{self.name} {request.key}")
+
+    # In the thread that looks after deadlines.
+
+    def _time_is_over(self, run: Run[Worker]) -> None:
+        """A run has failed by that, wherever it is."""
+        contextvars.copy_context().run(self._fail_by_time, run)
+
+    def _fail_by_time(self, run: Run[Worker]) -> None:
+        enter(run.context)
+        self._tally.run_took(self._clock.now() - run.began)
+        try:
+            self._outcomes.failed(run.key, TimeLimitExceeded(f"not over within {self.timeout:g} s"))
+        except BaseException:
+            self._put_back(run.key, run.priority)
+            raise
+        finally:
+            if run.awaited:
+                self._initial.finished(run.key)
+
+    def _is_stuck(self, run: Run[Worker]) -> None:
+        """It is still there: name it, and let another worker have its place."""
+        stack = run.call.stack()
+        replaced = self._pool.replace(run.worker)
+        if replaced:
+            self._tally.count("replaced")
+        logger.error(
+            "controller %s: %s is stuck for %.3g s (%s); %s: %s",
+            self.name, run.key, self._clock.now() - run.began, run.worker.name,
+            "another worker has its place" if replaced else "no more workers are replaced, so there is one less",
+            stack or "nowhere to be seen",
+            extra=run.context.fields(),
+        )  # fmt: skip
+        if self._ending.begun:
+            self._stop_if_only_stuck()
 
 
-class _KeyLogger(logging.LoggerAdapter[logging.Logger]):
-    """Puts the worker and the key in front of each message."""
+def check_workers(name: str, workers: object) -> None:
+    """:raises ConfigurationError: if it is no number of workers."""
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise ConfigurationError(f"controller {name!r}: workers={workers!r}, expected a whole number of at least 1")
 
-    def process(self, msg: object, kwargs: Any) -> tuple[object, Any]:
-        """See :class:`logging.LoggerAdapter`."""
-        worker = threading.current_thread().name.removeprefix("workqueue-")
-        return f"[{worker}] {(self.extra or {}).get('key')}: {msg}", kwargs
+
+def _is_duration(seconds: object) -> bool:
+    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < math.inf

@@ -1,22 +1,43 @@
-"""What becomes of a key after its run: once more, later, or forgotten; and what is said of it.
+"""What becomes of a key after its run: once more, later, aside, or forgotten; and what is said of it.
 
 Source: reconcileHandler of controller-runtime pkg/internal/controller/controller.go. Unlike there
-a terminal error forgets the key's failures, and a key can be given up.
+a terminal error forgets the key's failures, and a key can be given up: then it is parked.
 """
 
+import asyncio
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from workqueue.base.clock import Clock
 from workqueue.base.errors import WorkqueueError, with_place
 from workqueue.base.keys import ObjectKey
-from workqueue.control.result import Result, TerminalError
+from workqueue.base.text import told
+from workqueue.control.attempts import Attempts
+from workqueue.control.parking import Parking
+from workqueue.control.result import Result, TerminalError, TimeLimitExceeded
 from workqueue.control.tally import Tally
 from workqueue.queues import PriorityQueue, RateLimitingQueue
 
 logger = logging.getLogger("workqueue.control")
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an error itself says of trying again."""
+
+    #: Trying again is of no use.
+    is_terminal: bool = False
+    #: Seconds until the next try; None leaves it to the limiter.
+    after: float | None = None
+
+
+#: Reads an error that is somebody else's; None for one that says nothing.
+Judge = Callable[[BaseException], Verdict | None]
+
+
 class Outcomes:
-    """Settles runs. Called by the worker that holds the key; raises what the queue or its limiter raises."""
+    """Settles runs. Called by whoever ends one; raises what the queue or its limiter raises."""
 
     def __init__(
         self,
@@ -24,57 +45,105 @@ class Outcomes:
         *,
         queue: PriorityQueue[ObjectKey] | RateLimitingQueue[ObjectKey],
         max_retries: int | None,
+        attempts: Attempts,
+        parking: Parking,
         tally: Tally,
+        judge: Judge,
+        clock: Clock,
     ) -> None:
         """
         :param name: of the controller.
         :param queue: the controller's.
         :param max_retries: how often a failing key is tried again; None is without end.
+        :param attempts: where failures are counted by key.
+        :param parking: where keys go that are given up.
         :param tally: where outcomes are counted.
+        :param judge: reads errors that are not ours.
+        :param clock: where time comes from.
         """
         self._name = name
         self._queue = queue
         self._max_retries = max_retries
+        self._attempts = attempts
+        self._parking = parking
         self._tally = tally
+        self._judge = judge
+        self._clock = clock
+
+    def begins(self, key: ObjectKey) -> None:
+        """A run begins: whatever made it, the key is not parked any more."""
+        self._parking.release(key)
+        if self._max_retries is not None and self._attempts.failures(key) >= self._max_retries:
+            self._parking.last_run(key)
 
     def finished(self, key: ObjectKey, result: Result) -> None:
         """A run has answered."""
+        self._parking.run_ended(key)
         match result.outcome:
             case "requeue":
-                self._queue.add_rate_limited(key)
+                self._attempts.requeued(key)
+                self._add_rate_limited(key, result.priority)
             case "requeue_after":
-                self._queue.forget(key)
-                self._queue.add_after(key, result.after)
+                self._forget(key)
+                self._add_after(key, result.after, result.priority)
             case _:
-                self._queue.forget(key)
+                self._forget(key)
         self._tally.count(result.outcome)
 
-    def failed(self, key: ObjectKey, error: BaseException, *, retry: int) -> None:
-        """A run has raised.
-
-        :param retry: the key's failures before this one.
-        """
+    def failed(self, key: ObjectKey, error: BaseException) -> None:
+        """A run has raised, or its time was over."""
+        retry, failures = self._attempts.retry(key), self._attempts.failures(key)
         self._tally.count("error")
-        # A mistake in the use of ours is told by its line and its place; anything else may need the whole trace.
-        mistake = isinstance(error, WorkqueueError)
-        told, trace = (with_place(error), None) if mistake else (repr(error), error)
-        if _is_terminal(error):
-            self._queue.forget(key)
+        if isinstance(error, TimeLimitExceeded):
+            self._tally.count("timeout")
+        elif not isinstance(error, Exception | asyncio.CancelledError):
+            self._tally.count("panic")
+        verdict = Verdict(is_terminal=True) if _is_terminal(error) else self._judge(error) or Verdict()
+        # A mistake in the use of ours is told by its line and its place; so is what says itself what to do about it.
+        # Anything else may need the whole trace.
+        plain = isinstance(error, WorkqueueError) or verdict.is_terminal or verdict.after is not None
+        text, trace = (_brief(error), None) if plain else (told(error), error)
+        if verdict.is_terminal:
+            self._parking.run_ended(key)
+            self._forget(key)
             self._tally.count("terminal")
-            logger.error("controller %s: %s failed and will not be retried: %s", self._name, key, error)
-        elif self._max_retries is None or retry < self._max_retries:
-            self._queue.add_rate_limited(key)
+            logger.error("controller %s: %s failed and will not be retried: %s", self._name, key, text)
+        elif self._max_retries is None or failures < self._max_retries:
+            self._attempts.failed(key)
+            if verdict.after is None:
+                self._queue.add_rate_limited(key)
+            else:
+                self._add_after(key, verdict.after, None)
             fate = "left for the next start" if self._queue.shutting_down else "will be retried"
+            if verdict.after:
+                fate += f" in {verdict.after:g} s"
             logger.warning(
                 "controller %s: %s failed (run %d), %s: %s",
-                self._name, key, retry + 1, fate, told, exc_info=None if retry else trace,
+                self._name, key, retry + 1, fate, text, exc_info=None if retry else trace,
             )  # fmt: skip
         else:
-            self._queue.forget(key)
+            self._forget(key)
+            self._parking.park(key, error=text, runs=retry + 1, now=self._clock.now())
             self._tally.count("given_up")
             logger.error(
-                "controller %s: %s given up after %d runs: %s", self._name, key, retry + 1, told, exc_info=trace
+                "controller %s: %s given up after %d runs: %s", self._name, key, retry + 1, text, exc_info=trace
             )
+
+    def _forget(self, key: ObjectKey) -> None:
+        self._attempts.forget(key)
+        self._queue.forget(key)
+
+    def _add_rate_limited(self, key: ObjectKey, priority: int | None) -> None:
+        if priority is not None and isinstance(self._queue, PriorityQueue):
+            self._queue.add_with(key, priority=priority, rate_limited=True)
+        else:
+            self._queue.add_rate_limited(key)
+
+    def _add_after(self, key: ObjectKey, after: float, priority: int | None) -> None:
+        if priority is not None and isinstance(self._queue, PriorityQueue):
+            self._queue.add_with(key, priority=priority, after=after)
+        else:
+            self._queue.add_after(key, after)
 
 
 def checked(result: object) -> Result:
@@ -86,7 +155,14 @@ def checked(result: object) -> Result:
         return Result()
     if isinstance(result, Result):
         return result
-    raise TypeError(f"reconcile returned {result!r}, expected None or a Result")
+    raise TypeError(f"reconcile returned {told(result)[:200]}, expected None or a Result")
+
+
+def _brief(error: BaseException) -> str:
+    try:
+        return with_place(error)
+    except Exception:  # its text is somebody else's code
+        return told(error)
 
 
 def _is_terminal(error: BaseException) -> bool:

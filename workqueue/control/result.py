@@ -6,17 +6,22 @@ any exception is a failure and is retried with a growing delay; :class:`Terminal
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from workqueue.base.errors import ConfigurationError, WorkqueueError
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import Reader
+from workqueue.control.lifetime import Lifetime
 
 
 class TerminalError(WorkqueueError):
     """Raised by a reconcile function: trying again is of no use until the object changes."""
+
+
+class TimeLimitExceeded(WorkqueueError, TimeoutError):
+    """A run that was not over in time has failed by that, whatever comes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,8 @@ class Result:
     outcome: Literal["success", "requeue", "requeue_after"] = "success"
     #: Seconds, for "requeue_after".
     after: float = 0.0
+    #: What the key is queued with; None leaves it what it was handed out with.
+    priority: int | None = None
 
     def __post_init__(self) -> None:
         if self.outcome not in ("success", "requeue", "requeue_after"):
@@ -36,6 +43,10 @@ class Result:
             )
         if self.outcome == "requeue_after" and (not self.after > 0 or math.isinf(self.after)):
             raise ConfigurationError(f"Result.requeue(after={self.after!r}): expected seconds, more than 0")
+        if self.priority is not None and (isinstance(self.priority, bool) or not isinstance(self.priority, int)):
+            raise ConfigurationError(
+                f"Result.requeue(priority={self.priority!r}): expected a whole number, the greater the sooner"
+            )
 
     @classmethod
     def done(cls) -> "Result":
@@ -43,13 +54,16 @@ class Result:
         return cls()
 
     @classmethod
-    def requeue(cls, *, after: float | None = None) -> "Result":
+    def requeue(cls, *, after: float | None = None, priority: int | None = None) -> "Result":
         """Look at the key again.
 
         :param after: in so many seconds, failures forgotten; None leaves the delay to the limiter, as after a failure.
-        :raises ConfigurationError: if it is not a positive number.
+        :param priority: what it is queued with; by default what it was handed out with.
+        :raises ConfigurationError: if the first is not a positive number, or the second no whole one.
         """
-        return cls("requeue") if after is None else cls("requeue_after", after)
+        if after is None:
+            return cls("requeue", priority=priority)
+        return cls("requeue_after", after, priority)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +75,16 @@ class Request:
     retry: int
     #: What the key was handed out with; a retry keeps it. The initial list and resyncs have -100, changes 0.
     priority: int
-    #: Writes the key in front of each message.
+    #: Writes the key in front of each message; its records carry controller, key, reconcile_id and attempt.
     logger: "logging.LoggerAdapter[logging.Logger]"
+    #: How long the run may go on: see deadline, stopping, wait.
+    lifetime: Lifetime
     #: The cache to look the object up in; None for a controller without one.
     cache: Reader | None = None
+    #: Of this run and no other, in each of its log records and its span.
+    id: str = ""
+    #: Why the key was asked for since it was last handed out, such as "update"; empty for a retry.
+    reasons: frozenset[str] = frozenset()
 
     @property
     def namespace(self) -> str:
@@ -75,6 +95,31 @@ class Request:
     def name(self) -> str:
         """The object's name."""
         return self.key.name
+
+    @property
+    def deadline(self) -> float | None:
+        """When the run should be over, as an instant of ``time.monotonic()``; None if it may take for ever.
+
+        That is ``timeout`` seconds after its begin; and once the operator stops, the end of the grace, if that is
+        earlier.
+        """
+        return self.lifetime.deadline
+
+    @property
+    def stopping(self) -> bool:
+        """True once the run should come to its end: the operator stops, or the time of the run is over.
+
+        For code that waits in a loop; whoever only sleeps uses :meth:`wait`.
+        """
+        return self.lifetime.is_over
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep so long, or until the run should end. In a plain function; in an ``async def`` use asyncio's sleep.
+
+        :param seconds: how long.
+        :return: True if the run should end now: see :attr:`stopping`.
+        """
+        return self.lifetime.wait(seconds)
 
     def get(self) -> dict[str, Any] | None:
         """The object as the cache holds it now, a copy of your own; None if it does not exist any more.
@@ -97,5 +142,5 @@ class Request:
         return self.cache
 
 
-#: Takes a request, returns None or a Result.
-ReconcileFunc = Callable[[Request], Result | None]
+#: Takes a request, returns None or a Result: a plain function, or an ``async def``.
+ReconcileFunc = Callable[[Request], Result | None] | Callable[[Request], Awaitable[Result | None]]

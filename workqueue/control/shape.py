@@ -3,7 +3,7 @@
 import inspect
 
 from workqueue.base.errors import ConfigurationError
-from workqueue.base.functions import cannot_take, is_async
+from workqueue.base.functions import cannot_take
 
 
 def check_shape(name: str, reconcile: object) -> None:
@@ -12,8 +12,6 @@ def check_shape(name: str, reconcile: object) -> None:
         raise ConfigurationError(f"controller {name!r}: {reconcile!r} is no function to reconcile with")
     if inspect.isgeneratorfunction(reconcile) or inspect.isasyncgenfunction(reconcile):
         raise ConfigurationError(f"controller {name!r}: {_name(reconcile)} yields; a run is a call that returns")
-    if is_async(reconcile):
-        raise ConfigurationError(f"controller {name!r}: {_name(reconcile)} is async; workers run plain functions")
     if why := cannot_take(reconcile, object()):
         raise ConfigurationError(f"controller {name!r}: {_name(reconcile)} must take one argument, the request: {why}")
 

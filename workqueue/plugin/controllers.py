@@ -3,17 +3,18 @@
 It outlives a run of the operator: each start renews what a run uses up, the queue.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError
 from workqueue.base.keys import ObjectKey
-from workqueue.base.metrics import MetricsProvider
-from workqueue.control import Controller, ControllerStatistics, Readiness, ReconcileFunc
+from workqueue.control import Controller, ControllerStatistics, ParkedKey, Readiness, ReconcileFunc, WatchedLoop
 from workqueue.informer import HandlerFunc
+from workqueue.plugin.kopf_errors import judge
 from workqueue.plugin.options import MAX_STARVATION, QueueOptions
 from workqueue.plugin.relations import MapFunc, OwnerHandler, check_function, map_handler
 from workqueue.plugin.sources import ResourceInformer
+from workqueue.prometheus import PrometheusMetrics
 from workqueue.queues import PriorityQueue
 
 
@@ -28,9 +29,12 @@ class ManagedController:
         wait_for: Sequence[ResourceInformer],
         workers: int,
         max_retries: int | None,
+        timeout: float | None,
+        max_replacements: int | None,
         options: QueueOptions,
+        loop: Callable[[], WatchedLoop | None],
         clock: Clock,
-        metrics: MetricsProvider,
+        metrics: PrometheusMetrics,
     ) -> None:
         """For the manager: see :meth:`workqueue.Manager.controller` for the parameters."""
         self.name = name
@@ -39,6 +43,8 @@ class ManagedController:
         self._primary = self.wait_for[0] if self.wait_for else None
 
         self._owned: list[tuple[ResourceInformer, OwnerHandler]] = []
+        #: How many were wanted last: those of the next run.
+        self._workers = workers
 
         options = {"max_starvation": MAX_STARVATION, **options}
 
@@ -51,10 +57,14 @@ class ManagedController:
                     name,
                     reconcile,
                     queue=queue,
-                    workers=workers,
+                    workers=self._workers,
                     cache=self._primary.indexer if self._primary is not None else None,
                     synced=lambda: all(source.informer.progress.synced_once for source in self.wait_for),
                     max_retries=max_retries,
+                    timeout=timeout,
+                    max_replacements=max_replacements,
+                    judge=judge,
+                    loop=loop,
                     clock=clock,
                 )
             except ConfigurationError:
@@ -66,6 +76,7 @@ class ManagedController:
         self._metrics = metrics
         #: Of this run.
         self.queue, self.controller = make()
+        metrics.controller_opened(self.statistics)
 
     def add(self, key: ObjectKey | tuple[str, str] | str) -> None:
         """Ask for a key to be reconciled; from any thread, any handler of Kopf, at any time.
@@ -135,6 +146,36 @@ class ManagedController:
         "processed" once each key that they added was reconciled, whatever came of it.
         """
         return self.controller.readiness
+
+    @property
+    def workers(self) -> int:
+        """How many keys are worked on at once."""
+        return self._workers
+
+    def resize(self, workers: int) -> None:
+        """Work on so many keys at once from now on; runs under way are not cut short.
+
+        :param workers: how many.
+        :raises ConfigurationError: if it is no whole number of at least 1.
+        :raises RuntimeError: if there are no threads to be had for all of them.
+        """
+        self.controller.resize(workers)
+        self._workers = workers
+
+    def pause(self) -> None:
+        """Take no key until :meth:`resume`. Runs under way go on, and keys are queued as ever."""
+        self.controller.pause()
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+        self.controller.resume()
+
+    def parked(self, *, limit: int = 100) -> list[ParkedKey]:
+        """The keys that were given up, the latest first; :meth:`add` asks for one again.
+
+        :param limit: how many at most; :meth:`statistics` counts them all.
+        """
+        return self.controller.parked(limit=limit)
 
     def statistics(self) -> ControllerStatistics:
         """The controller at this instant."""

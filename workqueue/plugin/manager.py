@@ -123,17 +123,24 @@ class Manager:
         wait_for: Sequence[ResourceInformer] = (),
         workers: int = 1,
         max_retries: int | None = None,
+        timeout: float | None = None,
+        max_replacements: int | None = None,
         **queue: Unpack[QueueOptions],
     ) -> ManagedController:
-        """Drain a queue of keys with a bounded pool of worker threads.
+        """Drain a queue of keys with a bounded number of workers.
 
         :param name: for threads, logs and metrics; one for each controller.
-        :param reconcile: called with a :class:`workqueue.Request`; returns None or a :class:`workqueue.Result`.
+        :param reconcile: called with a :class:`workqueue.Request`; returns None or a :class:`workqueue.Result`. A plain
+            function is called in a worker's thread, an ``async def`` on Kopf's loop.
         :param wait_for: informers whose caches must be synced before the first worker starts; ``request.get()``
             looks in the first one.
-        :param workers: how many threads, and so how many keys are worked on at once.
-        :param max_retries: after how many retries a failing key is given up until something adds it again;
+        :param workers: how many keys are worked on at once.
+        :param max_retries: after how many retries a failing key is parked, until it changes or somebody asks for it;
             None is never.
+        :param timeout: seconds that one run may take; then it has failed. An ``async def`` is cancelled, a thread goes
+            on, and another takes its place. None is for ever.
+        :param max_replacements: how many workers at a time that did not end in time are replaced; as many as there are
+            workers by default.
         :param queue: ``rate_limiter``, ``max_starvation``, ``fairness``, ``debounce``: see
             :class:`workqueue.plugin.options.QueueOptions`.
         :raises ConfigurationError: if one of them cannot be, or the name is taken.
@@ -144,6 +151,8 @@ class Manager:
             wait_for=wait_for,
             workers=workers,
             max_retries=max_retries,
+            timeout=timeout,
+            max_replacements=max_replacements,
             options=queue,
         )
 

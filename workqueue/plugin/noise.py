@@ -1,4 +1,4 @@
-"""Keeps Kopf quiet about objects that are only watched.
+"""What Kopf logs: quiet about objects that are only watched, and told which run a line is from.
 
 Kopf logs a line for each call of each handler, and takes its finalizer off every object that
 carries one without need. Both are right for handlers that do work; ours only feed a cache, on each
@@ -9,6 +9,7 @@ import logging
 
 import kopf
 
+from workqueue.control import RunFields
 from workqueue.plugin.internals import may_need_finalizers
 
 #: Our handlers' ids begin with this.
@@ -44,6 +45,27 @@ class HandlerNoise(logging.Filter):
         """Filter no more."""
         for logger in _LOGGERS:
             logger.removeFilter(self)
+
+
+class RunFieldsEverywhere:
+    """Whatever is logged during a run carries which run it is, also by loggers that know nothing of runs."""
+
+    def __init__(self) -> None:
+        self._filter = RunFields()
+        #: Those that Kopf has set up for this run.
+        self._handlers: list[logging.Handler] = []
+
+    def attach(self) -> None:
+        """From now on."""
+        self._handlers = list(logging.getLogger().handlers)
+        for handler in self._handlers:
+            handler.addFilter(self._filter)
+
+    def detach(self) -> None:
+        """No more."""
+        for handler in self._handlers:
+            handler.removeFilter(self._filter)
+        self._handlers = []
 
 
 def leave_finalizers_alone(settings: kopf.OperatorSettings, registry: kopf.OperatorRegistry) -> None:

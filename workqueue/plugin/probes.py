@@ -56,9 +56,11 @@ def serve(
     async def check_workers() -> str | None:
         for name, managed in controllers.items():
             controller = managed.statistics()
-            dead = managed.controller.workers - controller.workers
-            if controller.started and dead and not stopping():
-                return f"controller {name}: {dead} of {managed.controller.workers} workers are dead"
+            dead = controller.max_workers - controller.workers
+            if controller.started and dead > 0 and not stopping():
+                return f"controller {name}: {dead} of {controller.max_workers} workers are dead"
+            if 0 < controller.workers <= controller.lost:
+                return f"controller {name}: all {controller.lost} workers are stuck"
         return None
 
     async def check_stopping() -> str | None:

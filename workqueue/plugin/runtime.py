@@ -10,6 +10,7 @@ drains, and the process ends with that one line and a status that is not 0.
 """
 
 import asyncio
+import contextvars
 import functools
 import itertools
 import logging
@@ -23,7 +24,7 @@ from workqueue.base.clock import Clock, RealClock
 from workqueue.base.errors import ConfigurationError, WorkqueueError
 from workqueue.base.text import one_line
 from workqueue.cache import Compression, IndexFunc, Transform
-from workqueue.control import ReconcileFunc
+from workqueue.control import LoopStatistics, ReconcileFunc, WatchedLoop
 from workqueue.informer.lane import LaneName
 from workqueue.plugin.controllers import ManagedController
 from workqueue.plugin.endurance import Endurance
@@ -32,7 +33,7 @@ from workqueue.plugin.impatience import Impatience
 from workqueue.plugin.internals import hook_in, on_stop, selectors, stop_operator
 from workqueue.plugin.lane_choice import choose_lanes
 from workqueue.plugin.login import Login
-from workqueue.plugin.noise import PREFIX, HandlerNoise, leave_finalizers_alone
+from workqueue.plugin.noise import PREFIX, HandlerNoise, RunFieldsEverywhere, leave_finalizers_alone
 from workqueue.plugin.options import QueueOptions
 from workqueue.plugin.probes import serve
 from workqueue.plugin.resources import ResourceSpec
@@ -57,6 +58,7 @@ class Runtime:
         self._registry = registry
         self.login = Login()
         self.metrics = PrometheusMetrics()
+        self.metrics.loop_opened(self._loop_statistics)
         #: Set by the managers; the last that says something counts.
         self.bind: str | None = None
         self.namespaces: Collection[str] | None = None
@@ -67,12 +69,15 @@ class Runtime:
         self._informers: list[ResourceInformer] = []
         self._controllers: dict[str, ManagedController] = {}
         self._noise = HandlerNoise()
+        self._run_fields = RunFieldsEverywhere()
         self._impatience = Impatience()
         self._server: StatusServer | None = None
         self._entrance: Entrance | None = None
         #: When the stop began; None before.
         self._stopped_at: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        #: For coroutines; of the latest run.
+        self._watched: WatchedLoop | None = None
         self._used = False
         #: True from Kopf's first login on: only then can an operator be stopped and still clean up.
         self._running = False
@@ -148,6 +153,8 @@ class Runtime:
         wait_for: Sequence[ResourceInformer],
         workers: int,
         max_retries: int | None,
+        timeout: float | None,
+        max_replacements: int | None,
         options: QueueOptions,
     ) -> ManagedController:
         """See :meth:`workqueue.Manager.controller`."""
@@ -167,7 +174,10 @@ class Runtime:
             wait_for=wait_for,
             workers=workers,
             max_retries=max_retries,
+            timeout=timeout,
+            max_replacements=max_replacements,
             options=options,
+            loop=lambda: self._watched,
             clock=self.clock,
             metrics=self.metrics,
         )
@@ -191,6 +201,8 @@ class Runtime:
         self._stopping.clear()
         self._reason = None
         self._noise.attach()
+        self._run_fields.attach()
+        self._watched = WatchedLoop(clock=self.clock, loop=self._loop)
         if self._used:
             for informer in self._informers:
                 informer.renew()
@@ -237,8 +249,8 @@ class Runtime:
             logger.info("informer %s: %s lane", informer.name, lanes[informer.name])
         for controller in self._controllers.values():
             threading.Thread(
-                target=self._start_when_synced,
-                args=(controller,),
+                target=contextvars.copy_context().run,
+                args=(self._start_when_synced, controller),
                 name=f"workqueue-start-{controller.name}",
                 daemon=True,
             ).start()
@@ -290,7 +302,10 @@ class Runtime:
             self._server.stop()
             self._server = None
         self.login.close()
+        if self._watched is not None:
+            self._watched.close()
         self._noise.detach()
+        self._run_fields.detach()
         self._impatience.disarm()
         self._loop = None
 
@@ -301,15 +316,15 @@ class Runtime:
         drained = controller.stop(max(0.0, self.grace - spent))
         if not started and drained:
             return  # it had nothing to do, and did nothing
-        after, queue = controller.statistics(), controller.queue.statistics()
+        queue = controller.queue.statistics()
         logger.info(
             "controller %s stopped: %s; %d keys queued and %d in processing were left, %d delayed keys dropped",
             managed.name,
             "drained" if drained else f"not drained within {self.grace:g} s" if started else "never started",
             queue.ready, queue.processing, queue.dropped,
         )  # fmt: skip
-        if after.active:
-            logger.warning("controller %s: %d workers still run and are abandoned", managed.name, after.active)
+        for run in controller.left():
+            logger.warning("controller %s: abandoned: %s", managed.name, run)
 
     # In threads.
 
@@ -348,6 +363,9 @@ class Runtime:
         loop = self._loop
         if loop is not None and self._running:
             loop.call_soon_threadsafe(self._stop_kopf)
+
+    def _loop_statistics(self) -> LoopStatistics:
+        return LoopStatistics() if self._watched is None else self._watched.statistics()
 
     def _stop_kopf(self) -> None:
         if self._loop is not None and not stop_operator(self._loop):

@@ -178,13 +178,15 @@ class ResourceInformer:
         name: str | None = None,
         workers: int = 1,
         max_retries: int | None = None,
+        timeout: float | None = None,
+        max_replacements: int | None = None,
         **queue: Unpack[QueueOptions],
     ) -> "ManagedController":
         """A controller that waits for this informer's cache and looks objects up in it.
 
         :param reconcile: called with a :class:`workqueue.Request` by one worker at a time for each key.
         :param name: for threads, logs and metrics; the resource's by default.
-        :param workers, max_retries, queue: as of :meth:`workqueue.Manager.controller`.
+        :param workers, max_retries, timeout, max_replacements, queue: as of :meth:`workqueue.Manager.controller`.
         """
         return self._runtime.controller(
             name or self.name,
@@ -192,6 +194,8 @@ class ResourceInformer:
             wait_for=[self],
             workers=workers,
             max_retries=max_retries,
+            timeout=timeout,
+            max_replacements=max_replacements,
             options=queue,
         )
 

@@ -7,7 +7,7 @@
 - shutdown: nobody is left waiting, nothing that was accepted is lost without a word.
 """
 
-from workqueue.base.errors import ShutDown
+from workqueue.base.errors import Interrupted, ShutDown
 from workqueue.queues.debounce import Debounce
 from workqueue.queues.dedup import Queue
 from workqueue.queues.delaying import DelayingQueue
@@ -29,6 +29,7 @@ __all__ = [
     "BucketRateLimiter",
     "Debounce",
     "DelayingQueue",
+    "Interrupted",
     "ItemExponentialFailureRateLimiter",
     "ItemFastSlowRateLimiter",
     "MaxOfRateLimiter",

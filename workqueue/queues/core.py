@@ -23,12 +23,12 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from workqueue.base.clock import Clock, RealClock
-from workqueue.base.errors import ShutDown
+from workqueue.base.errors import Interrupted, ShutDown
 from workqueue.base.metrics import MetricsProvider, QueueStatistics
 from workqueue.queues.measures import Measures
 
@@ -108,14 +108,22 @@ class QueueCore(ABC, Generic[K]):
         """
 
     @abstractmethod
-    def get(self, timeout: float | None = None) -> K:
+    def get(self, timeout: float | None = None, *, unless: Callable[[], bool] | None = None) -> K:
         """Take the next key, which is then in processing until :meth:`done`.
 
         :param timeout: seconds to wait for one; None waits for ever, 0 does not wait.
+        :param unless: take none if this is true, asked before a key is taken and after each :meth:`wake`, with the
+            queue's lock held: it must be quick, and not use the queue.
         :raises ShutDown: when the queue is shut down and nothing is left to hand out.
+        :raises Interrupted: when ``unless`` is true.
         :raises TimeoutError: when there was no key in time.
         :raises ValueError: if the timeout is not a number.
         """
+
+    def wake(self) -> None:
+        """Have all who wait in :meth:`get` ask their ``unless`` again."""
+        with self._lock:
+            self._wake_all_locked()
 
     @contextmanager
     def item(self, timeout: float | None = None) -> Iterator[K]:
@@ -227,12 +235,16 @@ class QueueCore(ABC, Generic[K]):
 
     # Sleeping and waking, under the lock.
 
-    def _await_locked(self, timeout: float | None) -> None:
+    def _await_locked(self, timeout: float | None, unless: Callable[[], bool] | None = None) -> None:
         """Return when _ready has something; see :meth:`get`."""
         until = None if timeout is None else self._deadline(timeout)
         try:
             while True:
                 due = self._promote_locked() if self._delayed else None
+                if unless is not None and unless():
+                    if self._ready:
+                        self._wake_locked()  # the wake-up that came here was for another
+                    raise Interrupted(f"whoever waited for queue {self.name!r} is wanted elsewhere")
                 if self._ready:
                     return
                 if self._shutting_down:

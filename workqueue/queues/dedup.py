@@ -9,6 +9,7 @@ is with it, so that each step of a key's way costs one look-up and not two or th
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from workqueue.base.clock import Clock
 from workqueue.base.metrics import MetricsProvider, QueueStatistics
@@ -62,19 +63,21 @@ class Queue(QueueCore[K]):
         finally:
             self._release()
 
-    def get(self, timeout: float | None = None) -> K:
+    def get(self, timeout: float | None = None, *, unless: Callable[[], bool] | None = None) -> K:
         """Take the next key, which is then in processing until :meth:`done`.
 
         :param timeout: seconds to wait for one; None waits for ever, 0 does not wait.
+        :param unless: take none if this is true; see :meth:`QueueCore.get`.
         :raises ShutDown: when the queue is shut down and nothing is left to hand out.
+        :raises Interrupted: when ``unless`` is true.
         :raises TimeoutError: when there was no key in time.
         :raises ValueError: if the timeout is not a number.
         """
         if not self._acquire(False):
             self._contend()
         try:
-            if self._delayed or timeout is not None or not self._ready:
-                self._await_locked(timeout)
+            if self._delayed or timeout is not None or not self._ready or unless is not None:
+                self._await_locked(timeout, unless)
             key = self._ready.popleft()
             self._states[key] = _IN_HANDS
             if self._measures is not None:

@@ -211,19 +211,21 @@ class PriorityQueue(MergingCore[K]):
 
     # Handing them out.
 
-    def get(self, timeout: float | None = None) -> K:
+    def get(self, timeout: float | None = None, *, unless: Callable[[], bool] | None = None) -> K:
         """Take the next key, which is then in processing until :meth:`done`.
 
         :param timeout: seconds to wait for one; None waits for ever, 0 does not wait.
+        :param unless: take none if this is true; see :meth:`QueueCore.get`.
         :raises ShutDown: when the queue is shut down and nothing is left to hand out.
+        :raises Interrupted: when ``unless`` is true.
         :raises TimeoutError: when there was no key in time.
         :raises ValueError: if the timeout is not a number.
         """
         if not self._acquire(False):
             self._contend()
         try:
-            if self._delayed or timeout is not None or not self._ready:
-                self._await_locked(timeout)
+            if self._delayed or timeout is not None or not self._ready or unless is not None:
+                self._await_locked(timeout, unless)
             if not self._plain:
                 return self._take_locked()
             # The common case, in line.
@@ -236,13 +238,15 @@ class PriorityQueue(MergingCore[K]):
         finally:
             self._release()
 
-    def get_with_priority(self, timeout: float | None = None) -> tuple[K, int]:
+    def get_with_priority(
+        self, timeout: float | None = None, *, unless: Callable[[], bool] | None = None
+    ) -> tuple[K, int]:
         """:meth:`get`, with the priority that the key was handed out for."""
         if not self._acquire(False):
             self._contend()
         try:
-            if self._delayed or timeout is not None or not self._ready:
-                self._await_locked(timeout)
+            if self._delayed or timeout is not None or not self._ready or unless is not None:
+                self._await_locked(timeout, unless)
             key = self._take_locked()
             return key, priority_of(self._processing[key])
         finally:

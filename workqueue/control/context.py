@@ -1,0 +1,71 @@
+"""What is said during a run tells which run it was.
+
+Each record that is logged while a reconcile function runs, by whichever logger, gets ``controller``,
+``key``, ``reconcile_id`` and ``attempt``; so does what follows the run. A formatter that writes what
+records carry, such as Kopf's for JSON, has them without more ado. Source: the logger that
+controller-runtime puts into the context of each call (pkg/internal/controller, ``reconcileID``).
+"""
+
+import logging
+import threading
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from workqueue.base.keys import ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """The run that goes on in this thread or task."""
+
+    controller: str
+    key: ObjectKey
+    reconcile_id: str
+    #: 1 for the first.
+    attempt: int
+
+    def fields(self) -> dict[str, object]:
+        """What log records carry of it."""
+        return {
+            "controller": self.controller,
+            "key": str(self.key),
+            "reconcile_id": self.reconcile_id,
+            "attempt": self.attempt,
+        }
+
+
+_current: ContextVar[RunContext | None] = ContextVar("workqueue_run", default=None)
+
+
+def current_run() -> RunContext | None:
+    """The run that goes on in this thread or task; None outside of all."""
+    return _current.get()
+
+
+def enter(run: RunContext) -> None:
+    """From now on this context is the run's. A run has a context of its own, so nobody has to leave it."""
+    _current.set(run)
+
+
+class RunFields(logging.Filter):
+    """Puts the fields of the run that goes on into the records that pass; for handlers."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See :class:`logging.Filter`: all pass."""
+        run = _current.get()
+        if run is not None:
+            for name, value in run.fields().items():
+                if not hasattr(record, name):
+                    setattr(record, name, value)
+        return True
+
+
+class KeyLogger(logging.LoggerAdapter[logging.Logger]):
+    """Puts the worker and the key in front of each message, and the run's fields into each record."""
+
+    def process(self, msg: object, kwargs: Any) -> tuple[object, Any]:
+        """See :class:`logging.LoggerAdapter`."""
+        kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
+        worker = threading.current_thread().name.removeprefix("workqueue-")
+        return f"[{worker}] {(self.extra or {}).get('key')}: {msg}", kwargs

@@ -1,0 +1,227 @@
+"""A number of worker threads that can be changed, paused, and replaced one by one.
+
+Exactly ``size`` threads take keys. One whose run is stuck takes none, so another takes its place,
+up to a limit; when it ends after all, it goes home. A worker is asked to go, or to pause, while it
+waits for a key or between two, never in the middle of one.
+"""
+
+import contextvars
+import itertools
+import threading
+from collections.abc import Callable
+
+from workqueue.base.clock import Clock
+
+
+class Worker:
+    """One thread."""
+
+    __slots__ = ("leaving", "name", "number", "replaced", "thread")
+
+    def __init__(self, number: int, name: str) -> None:
+        """:param number: the lowest that no worker has.
+        :param name: of the thread.
+        """
+        self.number = number
+        self.name = name
+        # All are written under the pool's lock; the worker itself reads the second without it.
+        self.thread: threading.Thread | None = None
+        #: It takes no further key: there are more workers than wanted.
+        self.leaving = False
+        #: Its run is stuck, and another worker has its place.
+        self.replaced = False
+
+
+class Pool:
+    """The workers of one controller."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        size: int,
+        max_replacements: int | None,
+        work: Callable[[Worker], None],
+        wake: Callable[[], None],
+        deserted: Callable[[], None],
+    ) -> None:
+        """:param name: of the controller.
+        :param size: how many take keys.
+        :param max_replacements: how many stuck ones are replaced at a time; None is as many as there are workers.
+        :param work: what a worker does until it must not take a key any more; called in its thread.
+        :param wake: has workers that wait for a key ask :meth:`may_not_take` again.
+        :param deserted: called by the last worker that took keys, when it goes home.
+        """
+        self._name = name
+        self._work = work
+        self._wake = wake
+        self._deserted = deserted
+        self._lock = threading.Lock()
+        #: Paused workers sleep here; and who waits for a worker to go home.
+        self._changed = threading.Condition(self._lock)
+        # All below are written under _lock; flags are read without it, by a worker that looks again when it is woken.
+        self._size = size
+        self._max_replacements = max_replacements
+        #: Those whose thread has not ended, the stuck ones included.
+        self._workers: list[Worker] = []
+        #: In which workers begin; there while the pool is started and not closed: who made it may be held by it.
+        self._context: contextvars.Context | None = None
+        self._started = False
+        self._paused = False
+        #: No worker takes a key any more, for good.
+        self._closed = False
+
+    @property
+    def size(self) -> int:
+        """How many workers are wanted."""
+        return self._size
+
+    @property
+    def is_started(self) -> bool:
+        """True once there were workers."""
+        return self._started
+
+    @property
+    def is_closed(self) -> bool:
+        """True once no worker takes a key any more, for good."""
+        return self._closed
+
+    @property
+    def is_paused(self) -> bool:
+        """True while no worker takes a key."""
+        return self._paused
+
+    def start(self) -> None:
+        """Start the workers, each in the context of this call; none if the pool is closed already.
+
+        :raises RuntimeError: if they were started already, or there are no threads to be had for all of them.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            if self._started:
+                raise RuntimeError(f"controller {self._name!r} was started already")
+            self._context = contextvars.copy_context()
+            self._fill_locked()
+
+    def resize(self, size: int) -> None:
+        """Have so many workers. Those too many go when they are through with what they have.
+
+        :param size: at least 1.
+        :raises RuntimeError: if there are no threads to be had for all of them.
+        """
+        with self._lock:
+            self._size = size
+            takers = self._takers_locked()
+            for worker in takers[size:]:
+                worker.leaving = True
+            if self._started and not self._closed:
+                self._fill_locked()
+            self._changed.notify_all()
+        self._wake()
+
+    def pause(self) -> None:
+        """Take no key until :meth:`resume`; runs under way go on."""
+        with self._lock:
+            self._paused = True
+        self._wake()
+
+    def resume(self) -> None:
+        """Go on."""
+        with self._lock:
+            self._paused = False
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """No worker takes another key, paused or not."""
+        with self._lock:
+            self._closed = True
+            self._context = None
+            self._changed.notify_all()
+        self._wake()
+
+    def alive(self) -> int:
+        """How many workers there are that take keys or run one, those aside whose place another has."""
+        with self._lock:
+            return sum(not worker.replaced and _lives(worker) for worker in self._workers)
+
+    def threads(self) -> list[threading.Thread]:
+        """Of all workers that have not gone home, stuck ones included."""
+        with self._lock:
+            return [worker.thread for worker in self._workers if worker.thread is not None]
+
+    def replace(self, worker: Worker) -> bool:
+        """A worker is stuck: let another have its place.
+
+        :return: False if no more are replaced, or no thread is to be had; then there is one worker less until it ends.
+        """
+        with self._lock:
+            limit = self._size if self._max_replacements is None else self._max_replacements
+            if self._closed or sum(each.replaced for each in self._workers) >= limit:
+                return False
+            worker.replaced = True
+            try:
+                self._fill_locked()
+            except RuntimeError:
+                worker.replaced = False
+                return False
+            return True
+
+    # In the workers.
+
+    def may_not_take(self, worker: Worker) -> bool:
+        """Whether a worker that is about to take a key must not."""
+        return self._closed or self._paused or worker.leaving or worker.replaced
+
+    def stays(self, worker: Worker) -> bool:
+        """Sleep as long as the pool is paused; returns whether the worker should go on then."""
+        with self._lock:
+            while self._paused and not (self._closed or worker.leaving or worker.replaced):
+                self._changed.wait()
+            return not (self._closed or worker.leaving or worker.replaced)
+
+    def rest(self, until: float, *, clock: Clock) -> None:
+        """Sleep, until the pool is closed at most.
+
+        :param until: an instant of the clock.
+        """
+        with self._lock:
+            while not self._closed and clock.now() < until:
+                clock.wait(self._changed, until)
+
+    def _run(self, worker: Worker) -> None:
+        try:
+            self._work(worker)
+        finally:
+            with self._lock:
+                self._workers.remove(worker)
+                is_last = all(each.replaced for each in self._workers)
+            if is_last:
+                self._deserted()
+
+    # Under the lock.
+
+    def _takers_locked(self) -> list[Worker]:
+        return [worker for worker in self._workers if not worker.replaced and not worker.leaving]
+
+    def _fill_locked(self) -> None:
+        """Have as many takers as wanted: those on their way out first, who need no new thread."""
+        wanted = self._size - len(self._takers_locked())
+        for worker in [each for each in self._workers if each.leaving and not each.replaced][: max(0, wanted)]:
+            worker.leaving = False
+            wanted -= 1
+        for _ in range(wanted):
+            taken = {worker.number for worker in self._workers}
+            number = next(each for each in itertools.count() if each not in taken)
+            worker = Worker(number, f"workqueue-{self._name}-{number}")
+            context = self._context.copy() if self._context is not None else contextvars.Context()
+            worker.thread = threading.Thread(
+                target=context.run, args=(self._run, worker), name=worker.name, daemon=True
+            )
+            worker.thread.start()
+            self._workers.append(worker)
+            self._started = True
+
+
+def _lives(worker: Worker) -> bool:
+    return worker.thread is not None and worker.thread.is_alive()
