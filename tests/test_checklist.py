@@ -105,6 +105,19 @@ REQUIRED = {
     "lister/selectors-and-namespace",
     # Failure stories of queues.
     *(f"story/{number}" for number in range(5, 10)),
+    # tools/record: event_test.go, events_cache_test.go, util/util_test.go
+    "events/fields",
+    "events/no-namespace",
+    "events/write-errors",
+    "events/expired",
+    "events/cancelled",
+    "events/shutdown",
+    "events/many",
+    "events/fresh-memory",
+    "events/aggregate-key",
+    "events/correlator",
+    "events/spam-key",
+    "events/names",
     # The work queue, point by point.
     *(f"B{number}" for number in range(1, 10)),
     # The pod controller, point by point.

@@ -20,6 +20,8 @@ from prometheus_client.utils import floatToGoString
 from workqueue.base.errors import ConfigurationError
 from workqueue.base.metrics import HistogramSnapshot, QueueStatistics
 from workqueue.control import ControllerStatistics, LoopStatistics
+from workqueue.control.events import EventStatistics
+from workqueue.control.events.tally import Fate
 from workqueue.informer import InformerStatistics, Kind
 from workqueue.informer.lane import Difference
 
@@ -70,6 +72,8 @@ class PrometheusMetrics(Collector):
         self._controllers: list[Callable[[], ControllerStatistics]] = []
         #: Guarded by _lock. One at most, in an operator.
         self._loops: list[Callable[[], LoopStatistics]] = []
+        #: Guarded by _lock. Of each operator's recorders.
+        self._events: list[Callable[[], EventStatistics]] = []
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -114,6 +118,11 @@ class PrometheusMetrics(Collector):
         with self._lock:
             self._loops.append(statistics)
 
+    def events_opened(self, statistics: Callable[[], EventStatistics]) -> None:
+        """Show from now on what becomes of the events that an operator records."""
+        with self._lock:
+            self._events.append(statistics)
+
     def render(self) -> tuple[str, bytes]:
         """The page for a scrape: ours, and what the process itself has in prometheus_client's default registry.
 
@@ -124,13 +133,16 @@ class PrometheusMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Compute the families; called by a registry at each scrape."""
         with self._lock:
-            informers, controllers, loops = list(self._informers), list(self._controllers), list(self._loops)
+            informers, controllers = list(self._informers), list(self._controllers)
+            loops, events = list(self._loops), list(self._events)
             counted = [(shown, shown.statistics()) for shown in self._queues]
             queues = [(shown.name, queue, shown.depths(queue)) for shown, queue in counted]
         yield from _queue_families(queues)
         yield from _controller_families([read() for read in controllers])
         yield from _loop_families([read() for read in loops])
         yield from _informer_families([read() for read in informers])
+        if events:
+            yield _event_family([read() for read in events])
 
 
 def _queue_families(queues: Sequence[tuple[str, QueueStatistics, Mapping[str, int]]]) -> Iterator[Metric]:
@@ -342,6 +354,15 @@ def _informer_families(informers: Sequence[InformerStatistics]) -> Iterator[Metr
     yield from (objects, synced, lane, events, stale, pending)
     yield from (memory, plain, kept, dictionaries, age, values, entries)
     yield from (lists, watches, interruptions, ignored, silence, errors, slow, checks, differences)
+
+
+def _event_family(operators: Sequence[EventStatistics]) -> Metric:
+    """What has become of events. Those that are on their way are nowhere yet."""
+    events = CounterMetricFamily("recorder_events", "Events recorded, by what became of them.", labels=("result",))
+    for result in get_args(Fate):
+        events.add_metric((result,), sum(getattr(operator, result) for operator in operators))
+    events.add_metric(("dropped",), sum(sum(operator.dropped.values()) for operator in operators))
+    return events
 
 
 def _cumulative(histogram: HistogramSnapshot) -> list[tuple[str, float]]:

@@ -166,3 +166,16 @@ def test_both_groups_of_events_show_the_same_events(api: Api) -> None:
     assert shown["apiVersion"] == "events.k8s.io/v1"
     assert (shown["note"], shown["regarding"]["name"], shown["reason"]) == ("hello", "p", "Because")
     assert "involvedObject" not in shown
+
+
+def test_an_event_is_kept_with_what_it_is_about(api: Api) -> None:
+    for about, refused in ((api.namespace, False), ("other", True), (None, True)):
+        body = {"metadata": {"name": f"about-{about}"}, "reason": "Told", "type": "Normal"}
+        body["involvedObject"] = {"kind": "Pod", "name": "a", **({"namespace": about} if about else {})}
+        answer = api.call("POST", api.path("events"), body)
+        if refused:
+            assert_refused(answer, 422, "Invalid", "involvedObject.namespace: Invalid value")
+        else:
+            assert answer.status_code == 201
+    cluster_wide = {"metadata": {"generateName": "a"}, "involvedObject": {"kind": "Node", "name": "a"}}
+    assert api.call("POST", "/api/v1/namespaces/default/events", cluster_wide).status_code == 201

@@ -6,7 +6,9 @@ import time
 import pytest
 
 from tests.base.conftest import hectic
+from tests.control.event_sinks import Sink
 from workqueue.control import Controller
+from workqueue.control.events import EventRecorder, Outbox
 from workqueue.queues import ItemExponentialFailureRateLimiter, PriorityQueue, RateLimitingQueue
 from workqueue.testing import FakeClock
 
@@ -127,3 +129,24 @@ def settle(controller):
 def alive():
     """The names of the workers that live now."""
     return sorted(each.name for each in threading.enumerate() if each.name.startswith("workqueue-"))
+
+
+# Events.
+
+
+@pytest.fixture
+def sink():
+    return Sink()
+
+
+@pytest.fixture
+def outbox(sink, clock):
+    """On the clock of the test; timestamps begin in 2023, and the first pause is half of the others."""
+    made = Outbox(sink, clock=clock, wall=lambda: int((1_700_000_000 + clock.now()) * 10**9), random=lambda: 0.5)
+    yield made
+    made.close(PATIENCE)
+
+
+@pytest.fixture
+def recorder(outbox):
+    return EventRecorder("pod-controller", outbox=outbox, instance="node-1")

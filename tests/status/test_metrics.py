@@ -6,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.status.conftest import get
 from workqueue.base.errors import ConfigurationError
 from workqueue.cache import Indexer
+from workqueue.control.events import EventStatistics
 from workqueue.informer import Informer
 from workqueue.prometheus import PrometheusMetrics
 from workqueue.queues import ItemExponentialFailureRateLimiter, PriorityQueue, RateLimitingQueue
@@ -371,6 +372,15 @@ def test_informers_show_how_many_objects_they_hold_until_they_are_closed(metrics
     assert value(metrics, "informer_objects", name="pods") == 2
     metrics.informer_closed(informer.statistics)
     assert value(metrics, "informer_objects", name="pods") is None
+
+
+def test_events_are_shown_by_what_became_of_them_once_there_is_a_recorder(metrics):
+    assert value(metrics, "recorder_events_total", result="sent") is None
+    numbers = {"sent": 1, "patched": 2, "filtered": 3, "failed": 4}
+    dropped = {"full": 5, "invalid": 6}
+    metrics.events_opened(lambda: EventStatistics(recorded=21, pending=0, dropped=dropped, **numbers))
+    shown = {result: value(metrics, "recorder_events_total", result=result) for result in (*numbers, "dropped")}
+    assert shown == {**numbers, "dropped": 11}
 
 
 def test_the_page_shows_the_process_too_and_is_served(serve, queue, metrics):

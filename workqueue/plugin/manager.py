@@ -11,6 +11,7 @@ from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError
 from workqueue.cache import Compression, IndexFunc, Transform
 from workqueue.control import ReconcileFunc
+from workqueue.control.events import EventRecorder
 from workqueue.informer.lane import LaneName
 from workqueue.plugin.controllers import ManagedController
 from workqueue.plugin.options import QueueOptions
@@ -155,6 +156,14 @@ class Manager:
             max_replacements=max_replacements,
             options=queue,
         )
+
+    def recorder(self, component: str) -> EventRecorder:
+        """Tell of objects by Kubernetes events, which ``kubectl describe`` shows: see docs/events.md.
+
+        :param component: who tells, such as "pod-controller".
+        :raises ConfigurationError: if it is no name.
+        """
+        return self._runtime.recorder(component)
 
     def kubernetes(self) -> kubernetes_client.ApiClient:
         """The official client with Kopf's own login; for all threads.

@@ -25,10 +25,12 @@ from workqueue.base.errors import ConfigurationError, WorkqueueError
 from workqueue.base.text import one_line
 from workqueue.cache import Compression, IndexFunc, Transform
 from workqueue.control import LoopStatistics, ReconcileFunc, WatchedLoop
+from workqueue.control.events import EventRecorder, Outbox
 from workqueue.informer.lane import LaneName
 from workqueue.plugin.controllers import ManagedController
 from workqueue.plugin.endurance import Endurance
 from workqueue.plugin.entrance import Entrance, patience
+from workqueue.plugin.event_sink import KubernetesEventSink
 from workqueue.plugin.impatience import Impatience
 from workqueue.plugin.internals import hook_in, on_stop, selectors, stop_operator
 from workqueue.plugin.lane_choice import choose_lanes
@@ -45,6 +47,9 @@ from workqueue.prometheus import PrometheusMetrics
 from workqueue.status import StatusServer
 
 logger = logging.getLogger("workqueue.plugin")
+
+#: Seconds that events are given to be sent after a drain that has used up the grace.
+_EVENTS_AT_LEAST = 1.0
 
 #: The name under which a registry carries its runtime.
 _ATTRIBUTE = "_kopf_workqueue_runtime"
@@ -85,6 +90,8 @@ class Runtime:
         self._lock = threading.Lock()
         #: Guarded by _lock. Why the process ends; the first reason stands.
         self._reason: str | None = None
+        #: Guarded by _lock. Sends events for all recorders; made with the first.
+        self._outbox: Outbox | None = None
 
         kopf.on.startup(id=f"{PREFIX}startup", registry=registry)(self._startup)
         kopf.on.cleanup(id=f"{PREFIX}cleanup", registry=registry)(self._cleanup)
@@ -184,6 +191,14 @@ class Runtime:
         self._controllers[name] = controller
         return controller
 
+    def recorder(self, component: str) -> EventRecorder:
+        """See :meth:`workqueue.Manager.recorder`; from any thread."""
+        with self._lock:
+            if self._outbox is None:
+                self._outbox = Outbox(KubernetesEventSink(self.login), clock=self.clock)
+                self.metrics.events_opened(self._outbox.statistics)
+            return EventRecorder(component, outbox=self._outbox)
+
     # Kopf's activities.
 
     async def _startup(self, settings: kopf.OperatorSettings, **_: Any) -> None:
@@ -208,6 +223,8 @@ class Runtime:
                 informer.renew()
             for controller in self._controllers.values():
                 controller.renew()
+            if self._outbox is not None:
+                self._outbox.renew()
         self._used = True
         leave_finalizers_alone(settings, self._registry)
         scope = Scope.of_run(settings, self.namespaces)
@@ -298,6 +315,9 @@ class Runtime:
         for outcome in await asyncio.gather(*stops, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 logger.error("the stop of a part failed: %r", outcome, exc_info=outcome)
+        if self._outbox is not None:
+            timeout = max(_EVENTS_AT_LEAST, self._grace_left())
+            await in_thread(functools.partial(self._outbox.close, timeout), name="workqueue-stop-events")
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -312,8 +332,7 @@ class Runtime:
     def _drain(self, managed: ManagedController) -> None:
         controller = managed.controller
         started = controller.statistics().started
-        spent = self.clock.now() - self._stopped_at if self._stopped_at is not None else 0.0
-        drained = controller.stop(max(0.0, self.grace - spent))
+        drained = controller.stop(self._grace_left())
         if not started and drained:
             return  # it had nothing to do, and did nothing
         queue = controller.queue.statistics()
@@ -325,6 +344,11 @@ class Runtime:
         )  # fmt: skip
         for run in controller.left():
             logger.warning("controller %s: abandoned: %s", managed.name, run)
+
+    def _grace_left(self) -> float:
+        """Seconds."""
+        spent = self.clock.now() - self._stopped_at if self._stopped_at is not None else 0.0
+        return max(0.0, self.grace - spent)
 
     # In threads.
 

@@ -4,8 +4,9 @@ It speaks what kube-apiserver 1.36 speaks, as far as controllers notice: one con
 ``tests/contract``, passes against both. What it leaves out on purpose:
 
 - ``managedFields`` and who owns which field; a server-side apply is a merge patch that may create.
-- Checking fields against types and schemas, beyond names, labels, finalizers, containers, definitions and
-  microsecond times (``validation``). Unknown fields are kept, not pruned. Few defaults (``defaults``).
+- Checking fields against types and schemas, beyond names, labels, finalizers, containers, definitions,
+  microsecond times and events' namespaces (``validation``). Unknown fields are kept, not pruned. Few
+  defaults (``defaults``).
 - Everything other processes do in a cluster: no garbage collection of owned objects, no kubelet, no
   scheduler, no deployment controller. The content of a deleted namespace goes at once (``deletion``).
 - Strategic merge patches know their merge keys by the list's name (``patches``).

@@ -1,4 +1,4 @@
-"""The rules that a client's mistake most likely breaks: names, labels, finalizers, a pod's containers, times.
+"""The rules that a client's mistake most likely breaks: of names, labels, finalizers, containers, times, events.
 
 Far from all that kube-apiserver checks: fields are not checked against types, apart from these.
 """
@@ -144,6 +144,8 @@ def _kind(resource: Resource, document: Mapping[str, Any]) -> Iterator[dict[str,
             yield from _containers(template.get("spec") or {}, "spec.template.spec")
         case "customresourcedefinitions.apiextensions.k8s.io":
             yield from _definition(document)
+        case "events":
+            yield from _event(document)
 
 
 def _containers(spec: Mapping[str, Any], path: str) -> Iterator[dict[str, str]]:
@@ -153,6 +155,13 @@ def _containers(spec: Mapping[str, Any], path: str) -> Iterator[dict[str, str]]:
         for field in ("name", "image"):
             if not container.get(field):
                 yield cause(f"{path}.containers[{index}].{field}", "FieldValueRequired", "Required value")
+
+
+def _event(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """The rule for events of the old kind, which have no eventTime: they are kept with what they are about."""
+    about = (document.get("involvedObject") or {}).get("namespace") or ""
+    if not document.get("eventTime") and document["metadata"].get("namespace") != (about or "default"):
+        yield _bad("involvedObject.namespace", about, "does not match event.namespace")
 
 
 def _definition(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
