@@ -1,53 +1,55 @@
-"""The pod controller: every pod of the cluster, through a queue.
+"""The pod controller: every pod of the cluster, through a queue; and finished pods are deleted when their time is over.
 
     kopf run -A operator/pods.py          # or -n NAMESPACE
 
 Three handlers add keys and do nothing else. Workers take the keys and look the pods up in the
-cache; what they do here is small on purpose: say what became of each pod.
+cache. They say what became of each pod, and look after the finished ones: a pod that has succeeded,
+failed or was evicted has a time to live, of its annotation ``workqueue.kopf.dev/ttl`` or of POD_TTL.
+When it is over the pod is deleted, unless it belongs to a Job, which looks after its pods itself.
+Nothing is polled: a pod's key is put off until its time.
 
-POD_WORKERS (4) says how many workers, POD_RESYNC (0, never) after how many seconds each pod is
-looked at again.
+| variable | default | |
+| --- | --- | --- |
+| POD_TTL | never | how long finished pods without an annotation stay: ``90s``, ``15m``, ``36h``, ``7d``, ``never`` |
+| POD_TTL_DRY_RUN | true | say which pods would be deleted, and delete none |
+| POD_WORKERS | 4 | how many pods are worked on at once |
+| POD_RESYNC | 0 | after how many seconds each pod is looked at again; 0 is never |
 """
 
-import os
+import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 import pykube
+import requests
 
-from workqueue import ConfigurationError, Manager, ObjectKey, Request, default_controller_rate_limiter, field
+from workqueue import Manager, ObjectKey, Request, Result, default_controller_rate_limiter, field
+from workqueue.base.environment import count, duration, flag, period, setting
+from workqueue.base.text import one_line
 
-Value = TypeVar("Value")
-
-
-def setting(name: str, read: Callable[[str], Value], *, default: str, expected: str) -> Value:
-    """A variable of the environment; a value that cannot be read ends `kopf run` with one line."""
-    text = os.environ.get(name) or default
-    try:
-        return read(text)
-    except ValueError:
-        raise ConfigurationError(f"{name}={text}: expected {expected}") from None
+#: How long a pod stays after it has finished; ``never`` is for ever, whatever the default is.
+TTL_ANNOTATION = "workqueue.kopf.dev/ttl"
+#: Seconds until a pod is tried again that the API server could not delete.
+PATIENCE = 15.0
 
 
-def count(text: str) -> int:
-    """How many; at least one."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+def time_to_live(text: str) -> float | None:
+    """Seconds, or None for ever.
+
+    :raises ValueError: if it is neither a duration nor "never".
+    """
+    return None if text.strip() == "never" else duration(text)
 
 
-def period(text: str) -> float:
-    """Seconds; 0 is never."""
-    seconds = float(text)
-    if seconds != 0 and not seconds >= 1:
-        raise ValueError(text)
-    return seconds
-
+DURATION = "a time such as 90s, 15m, 36h or 7d, or never"
+DEFAULT_TTL = setting("POD_TTL", time_to_live, default="never", expected=DURATION)
+DRY_RUN = setting("POD_TTL_DRY_RUN", flag, default="true", expected="true or false")
 
 manager = Manager()
+recorder = manager.recorder("pod-controller")
 pods = manager.informer(
     "pods",
     indexers={"node": field("spec.nodeName")},
@@ -87,16 +89,17 @@ class Acquaintances:
 acquaintances = Acquaintances(gone=1000)
 
 
-def reconcile(request: Request) -> None:
+def reconcile(request: Request) -> Result | None:
     """Look at one pod as it is now."""
     body = request.get()
     if body is None:
         uid = acquaintances.part(request.key)
         request.logger.info("pod does not exist anymore%s", f" (was uid {uid})" if uid else "")
-        return
+        return None
     pod = pykube.Pod(manager.pykube(), body)
     uid, version = pod.metadata.get("uid", ""), pod.metadata.get("resourceVersion", "")
     uid_before, version_before = acquaintances.meet(request.key, uid, version)
+    changed = (uid_before, version_before) != (uid, version)
     if not uid_before:
         request.logger.info("pod created (uid %s): %s", uid, describe(pod))
     elif uid_before != uid:
@@ -105,6 +108,7 @@ def reconcile(request: Request) -> None:
         request.logger.info("pod changed: %s", describe(pod))
     else:
         request.logger.debug("pod unchanged")
+    return clean_up(request, pod, changed=changed) if is_cleanable(body) else None
 
 
 def describe(pod: pykube.Pod) -> str:
@@ -115,6 +119,95 @@ def describe(pod: pykube.Pod) -> str:
     node = (pod.obj.get("spec") or {}).get("nodeName")
     ready = ", ready" if phase == "Running" and pod.ready else ""
     return f"{phase}{ready}{f' on {node}' if node else ', not scheduled'}"
+
+
+# Pods whose time is over.
+
+
+def is_cleanable(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod has finished, nobody deletes it yet, and no Job looks after it."""
+    metadata = pod["metadata"]
+    return (
+        (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+        and "deletionTimestamp" not in metadata
+        and not any(
+            owner.get("kind") == "Job" and owner.get("apiVersion", "").startswith("batch/")
+            for owner in metadata.get("ownerReferences") or ()
+        )
+    )
+
+
+def finished_at(pod: Mapping[str, Any]) -> datetime:
+    """When a finished pod has done so: the last thing that is known to have happened to it.
+
+    That is the end of its last container; or, of one that was evicted or never ran, the last change of a condition.
+    """
+    times = [text for text in _times(pod) if text]
+    return max(datetime.fromisoformat(text) for text in times) if times else datetime.now(UTC)
+
+
+def _times(pod: Mapping[str, Any]) -> Iterator[str | None]:
+    yield pod["metadata"].get("creationTimestamp")
+    status = pod.get("status") or {}
+    for kind in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
+        for container in status.get(kind) or ():
+            yield ((container.get("state") or {}).get("terminated") or {}).get("finishedAt")
+    for condition in status.get("conditions") or ():
+        yield condition.get("lastTransitionTime")
+
+
+def clean_up(request: Request, pod: pykube.Pod, *, changed: bool) -> Result | None:
+    """Delete a finished pod if its time is over, else come again when it is."""
+    text = (pod.metadata.get("annotations") or {}).get(TTL_ANNOTATION)
+    try:
+        ttl = DEFAULT_TTL if text is None else time_to_live(text)
+    except ValueError:
+        if changed:
+            problem = f"{TTL_ANNOTATION}: {text[:100]!r} is not {DURATION}; the pod stays"
+            request.logger.warning("%s", problem)
+            tell(pod, "Warning", "InvalidTTL", problem)
+        return None
+    if ttl is None:
+        return None
+    age = (datetime.now(UTC) - finished_at(pod.obj)).total_seconds()
+    if age < ttl:
+        return Result.requeue(after=ttl - age)
+    if DRY_RUN:
+        request.logger.info("pod would be deleted: it finished %d s ago, its time to live is %g s", age, ttl)
+        return None
+    return delete(request, pod, why=f"deleted {age:.0f} s after it finished, its time to live was {ttl:g} s")
+
+
+def delete(request: Request, pod: pykube.Pod, *, why: str) -> Result | None:
+    """Delete this pod as it was looked at, and nothing newer: neither another of its name, nor a later state of it."""
+    seen = {name: pod.metadata.get(name) for name in ("uid", "resourceVersion")}
+    try:
+        answer = pod.api.delete(**pod.api_kwargs(data=json.dumps({"preconditions": seen})))
+    except requests.RequestException as error:
+        return once_more(request, one_line(error))
+    if answer.status_code == 404:
+        return None
+    if answer.status_code == 429 or answer.status_code >= 500:
+        return once_more(request, f"the API server answers {answer.status_code}")
+    if answer.status_code == 409:
+        request.logger.info("pod is not deleted: it has changed since it was looked at")
+        return Result.requeue()
+    pod.api.raise_for_status(answer)
+    request.logger.info("pod %s", why)
+    tell(pod, "Normal", "TTLExpired", why)
+    return None
+
+
+def once_more(request: Request, problem: str) -> Result:
+    """The API server cannot do it now. That is no fault of this pod, which is not given up for it."""
+    request.logger.warning("pod is not deleted yet: %s; next try in %g s", problem, PATIENCE)
+    return Result.requeue(after=PATIENCE)
+
+
+def tell(pod: pykube.Pod, kind: str, reason: str, message: str) -> None:
+    """An event, unless nothing is to be written."""
+    if not DRY_RUN:
+        recorder.event(pod, type=kind, reason=reason, message=message)
 
 
 controller = pods.controller(

@@ -15,6 +15,7 @@ EXPLAINED = re.findall(r"^- `(?:error: )?(.+)`$", DOCUMENT, re.MULTILINE)
 #: Who raises these, or calls these with a reason, ends the operator with one line.
 FATAL = {
     "ConfigurationError",
+    "BadSetting",
     "NotReachable",
     "fatal",
     "_ambiguous",

@@ -39,6 +39,8 @@ def with_place(error: BaseException) -> str:
     :param error: as it was caught.
     :return: such as ``'a/b/c' is no key: … (my_operator.py:12)``; without a place if the user's own code raised it.
     """
+    if isinstance(error, BadSetting):
+        return str(error)
     place = ""
     ours = True
     for frame, line in traceback.walk_tb(error.__traceback__):
@@ -75,6 +77,10 @@ class InvalidObject(WorkqueueError, ValueError):
 
 class ConfigurationError(WorkqueueError, ValueError):
     """A mistake in how the parts were put together, found before anything runs."""
+
+
+class BadSetting(ConfigurationError):
+    """A variable of the environment that cannot be read: no line of anybody's code is to blame."""
 
 
 class NotLoggedIn(WorkqueueError, RuntimeError):

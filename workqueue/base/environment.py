@@ -1,0 +1,74 @@
+"""Settings of an operator that come from its environment: read once, at the start, and refused by name."""
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+from workqueue.base.errors import BadSetting
+
+Value = TypeVar("Value")
+
+#: Seconds of each unit of a duration.
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def setting(name: str, read: Callable[[str], Value], *, default: str, expected: str) -> Value:
+    """A variable of the environment.
+
+    :param name: of the variable.
+    :param read: makes a value of its text; a ValueError says that it is none.
+    :param default: its text where it is not set, or empty.
+    :param expected: what it should be, for the error.
+    :raises BadSetting: if it cannot be read: ends ``kopf run`` with one line.
+    """
+    text = os.environ.get(name) or default
+    try:
+        return read(text)
+    except ValueError:
+        raise BadSetting(f"{name}={text}: expected {expected}") from None
+
+
+def count(text: str) -> int:
+    """How many; at least one.
+
+    :raises ValueError: if it is not that.
+    """
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def period(text: str) -> float:
+    """Seconds, at least one; 0 is never.
+
+    :raises ValueError: if it is not that.
+    """
+    seconds = float(text)
+    if seconds != 0 and not 1 <= seconds < float("inf"):
+        raise ValueError(text)
+    return seconds
+
+
+def flag(text: str) -> bool:
+    """Yes or no.
+
+    :raises ValueError: if it is neither.
+    """
+    try:
+        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[text.strip().lower()]
+    except KeyError:
+        raise ValueError(text) from None
+
+
+def duration(text: str) -> float:
+    """A time such as ``90``, ``90s``, ``15m``, ``36h`` or ``7d``.
+
+    :return: seconds.
+    :raises ValueError: if it is not that, or less than 0.
+    """
+    text = text.strip()
+    number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "s")
+    if not number.replace(".", "", 1).isdecimal() or not number.isascii():
+        raise ValueError(text)
+    return float(number) * _UNITS[unit]
