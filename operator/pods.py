@@ -163,7 +163,7 @@ def clean_up(request: Request, pod: pykube.Pod, *, changed: bool) -> Result | No
         ttl = DEFAULT_TTL if text is None else time_to_live(text)
     except ValueError:
         if changed:
-            problem = f"{TTL_ANNOTATION}: {text[:100]!r} is not {DURATION}; the pod stays"
+            problem = f"{TTL_ANNOTATION}: {str(text)[:100]!r} is not {DURATION}; the pod stays"
             request.logger.warning("%s", problem)
             tell(pod, "Warning", "InvalidTTL", problem)
         return None
