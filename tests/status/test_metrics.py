@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.status.conftest import get
 from workqueue.base.errors import ConfigurationError
-from workqueue.cache import Indexer
+from workqueue.cache import Indexer, packing
 from workqueue.informer import Informer
 from workqueue.prometheus import PrometheusMetrics
 from workqueue.queues import ItemExponentialFailureRateLimiter, PriorityQueue, RateLimitingQueue
@@ -362,6 +362,22 @@ def test_informers_show_how_many_objects_they_hold_until_they_are_closed(metrics
     assert value(metrics, "informer_objects", name="pods") == 2
     metrics.informer_closed(informer.statistics)
     assert value(metrics, "informer_objects", name="pods") is None
+
+
+def test_dictionaries_that_could_not_be_trained_are_counted(metrics, monkeypatch):
+    def fail(samples):
+        raise MemoryError
+
+    monkeypatch.setattr(packing, "train", fail)
+    monkeypatch.setattr(packing, "WORTH", 0)
+    indexer = Indexer()
+    informer = Informer("pods", indexer=indexer)
+    metrics.informer_opened(informer.statistics)
+    for number in range(packing.SAMPLES):
+        assert value(metrics, "informer_dictionary_failures_total", name="pods") == 0
+        indexer.add({"metadata": {"name": str(number)}})
+    assert value(metrics, "informer_dictionary_failures_total", name="pods") == 1
+    assert value(metrics, "informer_dictionaries_total", name="pods") == 0
 
 
 def test_the_page_shows_the_process_too_and_is_served(serve, queue, metrics):
