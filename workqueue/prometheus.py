@@ -311,6 +311,9 @@ def _informer_families(informers: Sequence[InformerStatistics]) -> Iterator[Metr
     plain = CounterMetricFamily("informer_packed_plain_bytes", "Of the bodies that were packed.", labels=label)
     kept = CounterMetricFamily("informer_packed_bytes", "What was made of them.", labels=label)
     dictionaries = CounterMetricFamily("informer_dictionaries", "Dictionaries trained and taken.", labels=label)
+    failures = CounterMetricFamily(
+        "informer_dictionary_failures", "Trainings of dictionaries that failed.", labels=label
+    )
     age = GaugeMetricFamily(
         "informer_dictionary_age_objects", "Bodies that were packed with the present dictionary.", labels=label
     )
@@ -326,6 +329,7 @@ def _informer_families(informers: Sequence[InformerStatistics]) -> Iterator[Metr
         plain.add_metric(name, packing.plain_bytes)
         kept.add_metric(name, packing.kept_bytes)
         dictionaries.add_metric(name, packing.dictionaries)
+        failures.add_metric(name, packing.failures)
         age.add_metric(name, packing.dictionary_age)
         for index, count in informer.cache.index_values.items():
             values.add_metric((*name, index), count)
@@ -352,7 +356,7 @@ def _informer_families(informers: Sequence[InformerStatistics]) -> Iterator[Metr
             for difference in get_args(Difference):
                 differences.add_metric((*name, difference), informer.consistency.differences.get(difference, 0))
     yield from (objects, synced, lane, events, stale, pending)
-    yield from (memory, plain, kept, dictionaries, age, values, entries)
+    yield from (memory, plain, kept, dictionaries, failures, age, values, entries)
     yield from (lists, watches, interruptions, ignored, silence, errors, slow, checks, differences)
 
 

@@ -1,9 +1,7 @@
 """Bodies made small: what comes out is what went in, whatever happens to the dictionary meanwhile."""
 
-import functools
 import gc
 import itertools
-import json
 import os
 import random
 import sys
@@ -13,7 +11,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.bench.intake import pods
+from tests.cache.bodies import LIVE, body, fill, pod, read
+from tests.cache.conftest import at_once
 from tests.cache.objects import raw_entry
 from tests.queues.conftest import PATIENCE
 from workqueue.base.errors import ConfigurationError
@@ -24,45 +23,6 @@ from workqueue.informer import Informer
 from workqueue.informer.collection import Collection
 
 RANDOM = settings(max_examples=100, deadline=None, derandomize="CI" in os.environ, print_blob=True)
-LIVE = WORTH
-
-
-def pod(number, version=0):
-    made = pods.stored(number, version)
-    made["metadata"].pop("managedFields", None)
-    return made
-
-
-def body(number, kind="pod"):
-    """Like the others of its kind, and unlike those of another."""
-    if kind == "pod":
-        return json.dumps(pod(number, number), separators=(",", ":")).encode()
-    words = vocabulary(kind)
-    chance = random.Random(f"{kind} {number}")
-    return json.dumps({"metadata": {"name": f"{kind}-{number}"}, "words": chance.sample(words, 40)}).encode()
-
-
-@functools.cache
-def vocabulary(kind):
-    chance = random.Random(kind)
-    return ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=20)) for _ in range(200)]
-
-
-def fill(packer, kind="pod", count=SAMPLES, start=0):
-    """So many bodies come and are packed if that can be; what is kept of them."""
-    kept = []
-    for first in range(start, start + count, BATCH):
-        bodies = [body(number, kind) for number in range(first, min(first + BATCH, start + count))]
-        for each in bodies:
-            packer.see(each, live=LIVE)
-        dictionary = packer.dictionary
-        frames = packer.pack(dictionary, bodies) if dictionary is not None else bodies
-        kept += [(each, frame, dictionary) for each, frame in zip(bodies, frames, strict=True)]
-    return kept
-
-
-def read(kept):
-    return [dictionary.unpack(frame) if frame.startswith(MAGIC) else frame for _, frame, dictionary in kept]
 
 
 # Dictionaries.
@@ -212,7 +172,7 @@ def soon(monkeypatch):
 
 
 def test_when_objects_change_a_dictionary_is_trained_on_the_present_ones(soon):
-    packer = Packer()
+    packer = Packer(aside=at_once)
     old = fill(packer, "apple", SAMPLES + BATCH)
     assert packer.statistics().dictionaries == 1
     fresh = fill(packer, "orange", 2 * SAMPLES + 8 * BATCH)
@@ -228,7 +188,7 @@ def test_when_objects_change_a_dictionary_is_trained_on_the_present_ones(soon):
 
 
 def test_a_bad_beginning_is_made_up_for(soon):
-    packer = Packer()
+    packer = Packer(aside=at_once)
     noise = [b'{"x":"' + random.Random(number).randbytes(400).hex().encode() + b'"}' for number in range(SAMPLES)]
     for each in noise:
         packer.see(each, live=LIVE)
@@ -240,7 +200,7 @@ def test_a_bad_beginning_is_made_up_for(soon):
 
 def test_a_dictionary_that_is_no_better_is_not_taken_and_one_is_trained_more_and_more_rarely(soon, monkeypatch):
     monkeypatch.setattr(packing, "LATEST", 16 * BATCH)
-    packer = Packer()
+    packer = Packer(aside=at_once)
     fill(packer, "apple", SAMPLES)
     useless = train([body(number, "banana") for number in range(SAMPLES)])
     trainings = []
@@ -256,7 +216,7 @@ def test_a_dictionary_that_is_no_better_is_not_taken_and_one_is_trained_more_and
 def test_no_more_dictionaries_than_a_few_are_alive(monkeypatch):
     monkeypatch.setattr(packing, "SOONEST", 1)
     monkeypatch.setattr(packing, "LATEST", 1)
-    packer, held = Packer(), []
+    packer, held = Packer(aside=at_once), []
     for number in range(2 * ALIVE):
         held += fill(packer, f"kind {number}", SAMPLES + BATCH)
     assert packer.statistics().dictionaries == len(packer._alive) == ALIVE

@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.status.conftest import get
 from workqueue.base.errors import ConfigurationError
-from workqueue.cache import Indexer
+from workqueue.cache import Indexer, packing
 from workqueue.control.events import EventStatistics
 from workqueue.informer import Informer
 from workqueue.prometheus import PrometheusMetrics
@@ -381,6 +381,22 @@ def test_events_are_shown_by_what_became_of_them_once_there_is_a_recorder(metric
     metrics.events_opened(lambda: EventStatistics(recorded=21, pending=0, dropped=dropped, **numbers))
     shown = {result: value(metrics, "recorder_events_total", result=result) for result in (*numbers, "dropped")}
     assert shown == {**numbers, "dropped": 11}
+
+
+def test_dictionaries_that_could_not_be_trained_are_counted(metrics, monkeypatch):
+    def fail(samples):
+        raise MemoryError
+
+    monkeypatch.setattr(packing, "train", fail)
+    monkeypatch.setattr(packing, "WORTH", 0)
+    indexer = Indexer()
+    informer = Informer("pods", indexer=indexer)
+    metrics.informer_opened(informer.statistics)
+    for number in range(packing.SAMPLES):
+        assert value(metrics, "informer_dictionary_failures_total", name="pods") == 0
+        indexer.add({"metadata": {"name": str(number)}})
+    assert value(metrics, "informer_dictionary_failures_total", name="pods") == 1
+    assert value(metrics, "informer_dictionaries_total", name="pods") == 0
 
 
 def test_the_page_shows_the_process_too_and_is_served(serve, queue, metrics):

@@ -4,12 +4,16 @@ Objects of one resource say the same things in the same words: a pod of 7 KB is 
 whoever knows the words of the others. So the first objects are kept as they come, a dictionary is
 trained on them, and what comes after is packed with it, in batches: zstd gives up Python's lock for
 each call, and whoever gave it up for each event would wait for every thread that computes.
+
+The first dictionary is waited for: it comes while a list is put together, of which nothing is small
+without it. Those after it are trained in a thread of their own, and the events go on meanwhile.
 """
 
+import functools
 import logging
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -129,35 +133,50 @@ class PackingStatistics:
     dictionary_bytes: int
     #: Bodies that came since the present one was taken.
     dictionary_age: int
+    #: Trainings that failed; the first of them was logged.
+    failures: int
     #: Bytes of the bodies that could be packed, as they came and as they are kept.
     plain_bytes: int
     kept_bytes: int
 
 
+def in_a_thread(work: Callable[[], None]) -> None:
+    """Have something done in a thread that nobody waits for, not even the end of the process."""
+    threading.Thread(target=work, name="workqueue-dictionary", daemon=True).start()
+
+
 class Packer:
     """Packs the bodies of one cache, and sees to the dictionary. From any thread; nothing here ever raises."""
 
-    def __init__(self, compression: Compression = "auto") -> None:
+    def __init__(
+        self, compression: Compression = "auto", *, aside: Callable[[Callable[[], None]], None] = in_a_thread
+    ) -> None:
         """
         :param compression: "none" keeps bodies as they are; "zstd" packs all of them; "auto" those of a cache that is
             large enough.
-        :raises ConfigurationError: if it is none of these.
+        :param aside: gets what is to be done beside the packing, some 20 ms each time, and does it now or later, in
+            whatever thread. Never more than one at a time.
+        :raises ConfigurationError: if the compression is none of these.
         """
         if compression not in get_args(Compression):
             raise ConfigurationError(
                 f"compression={compression!r}: expected one of {', '.join(map(repr, get_args(Compression)))}"
             )
         self.compression = compression
+        self._aside = aside
         self._lock = threading.Lock()
         # All below are guarded by _lock.
         #: What bodies are packed with now; None while they are not. Replaced, never changed: it may be read without.
         self._dictionary = Dictionary(None) if compression == "zstd" else None
         self._alive = weakref.WeakSet[Dictionary]()
-        #: Beginnings of bodies to train the next dictionary on; None while none is wanted.
+        #: Beginnings of bodies to train the next dictionary on; None while none is wanted, as while one is trained.
         self._samples: list[bytes] | None = None if compression == "none" else []
-        self._dictionaries = 0
+        #: One is trained: no other is until that has ended.
+        self._is_training = False
+        self._dictionaries = self._failures = 0
         self._plain_bytes = self._kept_bytes = 0
-        #: Bodies that could be packed: so far, when the dictionary was taken, and at the next training.
+        #: Bodies that could be packed: so far, when the dictionary was taken, and at the next training, 0 before the
+        #: first.
         self._bodies = self._taken_at = self._train_at = 0
         self._interval = SOONEST
 
@@ -182,30 +201,54 @@ class Packer:
             if len(samples) < SAMPLES and sum(map(len, samples)) < SAMPLED:
                 return
             self._samples = None
-            present = self._dictionary
-        self._train(samples, present)
+            self._is_training = True
+            present, is_first = self._dictionary, not self._train_at
+        training = functools.partial(self._train, samples, present)
+        if present is None or is_first:
+            training()
+            return
+        try:
+            self._aside(training)
+        except (RuntimeError, MemoryError) as error:  # no thread is to be had
+            self._ended(None, failure=error)
 
     def _train(self, samples: Sequence[bytes], present: Dictionary | None) -> None:
-        """Some 20 ms, without Python's lock; a tenth of that to compare."""
-        better: Dictionary | None = None
+        """Some 20 ms, without Python's lock; half of that to compare."""
         try:
             better = train(samples)
             if present is None:
                 better = better or Dictionary(None)
             elif better is not None and not _is_better(better, present, samples):
                 better = None
-        except (zstandard.ZstdError, MemoryError):
-            logger.warning("no dictionary could be trained; the next try follows", exc_info=True)
+        except Exception as error:  # in a thread of its own nobody would hear of it, and no other would be trained
+            self._ended(None, failure=error)
+        else:
+            self._ended(better)
+
+    def _ended(self, better: Dictionary | None, *, failure: Exception | None = None) -> None:
+        """A training is over.
+
+        :param better: what to pack with from now on; None leaves what there is.
+        :param failure: why none could be trained.
+        """
         with self._lock:
+            self._is_training = False
             if better is not None:
                 self._dictionary = better
                 self._alive.add(better)
                 self._dictionaries += 1
                 self._taken_at = self._bodies
-            elif present is None:
+            elif self._dictionary is None:
                 self._samples = []
             self._train_at = self._bodies + self._interval
             self._interval = min(2 * self._interval, LATEST)
+            self._failures += failure is not None
+            is_news = self._failures == 1
+        if failure is not None and is_news:
+            logger.warning(
+                "no dictionary could be trained; it is tried again later, and further failures are counted only",
+                exc_info=failure,
+            )
 
     def pack(self, dictionary: Dictionary, bodies: Sequence[bytes]) -> Sequence[bytes]:
         """Pack some bodies with :attr:`dictionary`.
@@ -223,7 +266,8 @@ class Packer:
             self._plain_bytes += sum(map(len, bodies))
             self._kept_bytes += sum(map(len, kept))
             self._bodies += len(kept)
-            if self._samples is None and self._bodies >= self._train_at and len(self._alive) < ALIVE:
+            wanted = self._bodies >= self._train_at and len(self._alive) < ALIVE
+            if wanted and self._samples is None and not self._is_training:
                 self._samples = []
         return kept
 
@@ -235,6 +279,7 @@ class Packer:
                 dictionaries=self._dictionaries,
                 dictionary_bytes=sum(each.size for each in self._alive),
                 dictionary_age=self._bodies - self._taken_at,
+                failures=self._failures,
                 plain_bytes=self._plain_bytes,
                 kept_bytes=self._kept_bytes,
             )
