@@ -148,15 +148,17 @@ class Controller:
         """Ask for a key to be reconciled, from any thread.
 
         In a handler of an informer it is asked for with the priority of what the handler is told: low for the
-        initial list and for a resync, which also leaves alone a key that fails and waits for its retry, or is parked.
+        initial list and for a resync. Neither brings back a key that is parked; and a resync leaves alone one that
+        fails and waits for its retry.
 
         :param key: an ObjectKey, a (namespace, name) pair, or the text of either.
         :raises InvalidKey: if it names no object.
         """
         valid, origin, queue = ObjectKey.of(key), current_origin(), self.queue
-        if not self._parking.admits(valid, news=origin.news):
+        is_initial = origin.reason == INITIAL.reason
+        if not self._parking.admits(valid, news=origin.news and not is_initial):
             return
-        if not self._initial.through and origin.reason == INITIAL.reason:
+        if is_initial and not self._initial.through:
             self._initial.add(valid)
         if not origin.news and self._attempts.failures(valid):
             return  # it has its retry, which nothing new was learnt to make earlier
