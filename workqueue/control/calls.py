@@ -119,14 +119,18 @@ class LoopCall:
             self._ended.set()
         else:
             self._task = self._loop.create_task(self._call(), name=self._name)
+            self._task.add_done_callback(self._end)
 
     async def _call(self) -> None:
         try:
             self._result = await self._function(self._request)
         except BaseException as error:  # a SystemExit would end the loop, and a cancellation ends here as well
             self._error = error
-        finally:
-            self._ended.set()
+
+    def _end(self, task: "asyncio.Task[None]") -> None:
+        if task.cancelled():  # before its first step: nothing of it has run, not even what catches a cancellation
+            self._error = asyncio.CancelledError("cancelled before it began")
+        self._ended.set()
 
     def _cancel(self) -> None:
         self._cancelled = True

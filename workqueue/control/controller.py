@@ -12,11 +12,10 @@ see :mod:`workqueue.control.runs`.
 import contextlib
 import contextvars
 import logging
-import math
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from workqueue.base.clock import Clock, RealClock
@@ -35,7 +34,7 @@ from workqueue.control.outcomes import Judge, Outcomes, checked
 from workqueue.control.parking import ParkedKey, Parking
 from workqueue.control.pool import Pool, Worker
 from workqueue.control.reasons import Reasons
-from workqueue.control.result import ReconcileFunc, Request, TimeLimitExceeded
+from workqueue.control.result import ReconcileFunc, Request, TimeLimitExceeded, is_duration
 from workqueue.control.runs import Run, Runs
 from workqueue.control.shape import check_shape
 from workqueue.control.tally import ControllerStatistics, Tally
@@ -48,6 +47,8 @@ logger = logging.getLogger("workqueue.control")
 RESTART_PAUSE = 1.0
 #: Seconds that the workers, all together, are waited for once the drain is over.
 JOIN_TIMEOUT = 0.5
+#: For who must go on when the controller's clock raises.
+REAL = RealClock()
 
 
 class Controller:
@@ -88,7 +89,7 @@ class Controller:
         check_workers(name, workers)
         if max_retries is not None and (type(max_retries) is not int or max_retries < 0):
             raise ConfigurationError(f"controller {name!r}: max_retries={max_retries!r}, expected 0 or more, or None")
-        if timeout is not None and not _is_duration(timeout):
+        if timeout is not None and not is_duration(timeout):
             raise ConfigurationError(
                 f"controller {name!r}: timeout={timeout!r}, expected seconds, more than 0, or None"
             )
@@ -129,10 +130,12 @@ class Controller:
             max_replacements=max_replacements,
             work=self._work,
             wake=queue.wake,
-            deserted=self._deserted,
+            went_home=self._look_whether_it_is_over,
         )
         #: What runs see of a stop.
         self._ending = Ending(self._clock)
+        #: True once a stop has nothing to wait for any more. Never False again, so it needs no lock.
+        self._is_over = False
 
     # What may be asked of it, from any thread.
 
@@ -145,16 +148,18 @@ class Controller:
         """Ask for a key to be reconciled, from any thread.
 
         In a handler of an informer it is asked for with the priority of what the handler is told: low for the
-        initial list and for a resync, which also leaves alone a key that fails and waits for its retry, or is parked.
+        initial list and for a resync. Neither brings back a key that is parked; and a resync leaves alone one that
+        fails and waits for its retry.
 
         :param key: an ObjectKey, a (namespace, name) pair, or the text of either.
         :raises InvalidKey: if it names no object.
         """
         valid, origin, queue = ObjectKey.of(key), current_origin(), self.queue
-        if not self._initial.through and origin.reason == INITIAL.reason:
-            self._initial.add(valid)
-        if not self._parking.admits(valid, news=origin.news):
+        is_initial = origin.reason == INITIAL.reason
+        if not self._parking.admits(valid, news=origin.news and not is_initial):
             return
+        if is_initial and not self._initial.through:
+            self._initial.add(valid)
         if not origin.news and self._attempts.failures(valid):
             return  # it has its retry, which nothing new was learnt to make earlier
         if origin.reason:
@@ -182,8 +187,13 @@ class Controller:
         self._pool.resize(workers)
 
     def pause(self) -> None:
-        """Take no key until :meth:`resume`. Runs under way go on, keys are queued as ever."""
+        """Take no key until :meth:`resume`. Runs under way go on, keys are queued as ever.
+
+        During a stop, which waits for no one who might resume, no key is taken any more.
+        """
         self._pool.pause()
+        if self._ending.begun:
+            self._pool.close()
 
     def resume(self) -> None:
         """Go on after :meth:`pause`."""
@@ -255,12 +265,12 @@ class Controller:
         :return: True if everything queued was handled in time.
         """
         deadline = self._ending.begin(grace)
-        if self._pool.alive() == 0:
-            deadline = -math.inf  # there is nobody to wait for
-        elif self._pool.is_paused:
+        if self._pool.is_paused:
             self._pool.close()
-        self._stop_if_only_stuck()
-        drained = self.queue.shut_down_with_drain(timeout=max(0.0, deadline - self._clock.now()))
+        self._look_whether_it_is_over()
+        drained = self.queue.shut_down_with_drain(
+            timeout=max(0.0, deadline - self._clock.now()), unless=lambda: self._is_over
+        )
         self._pool.close()
         self.queue.shut_down()
         self._runs.close()
@@ -283,74 +293,100 @@ class Controller:
     # In the workers.
 
     def _work(self, worker: Worker) -> None:
-        def unless() -> bool:
-            return self._pool.may_not_take(worker)
-
-        while not self._is_too_late():
-            key: ObjectKey | None = None
-            priority = 0
+        while True:
             try:
-                with self._hand_out(unless) as (key, priority):
-                    if not self._pool.is_closed:
-                        self._process(worker, key, priority)
+                if self._is_too_late():
+                    return
+                key, priority = self._take(worker)
             except Interrupted:
                 if not self._pool.stays(worker):
                     return
             except ShutDown:
                 return
             except BaseException as error:
-                self._restart_worker(key, priority, error)
+                self._report(None, error)
+                self._rest()
+            else:
+                self._handle(worker, key, priority)
 
-    @contextlib.contextmanager
-    def _hand_out(self, unless: Callable[[], bool]) -> Iterator[tuple[ObjectKey, int]]:
-        """The next key and its priority; done whatever happens to it."""
-        queue = self.queue
-        if isinstance(queue, PriorityQueue):
-            key, priority = queue.get_with_priority(unless=unless)
-        else:
-            key, priority = queue.get(unless=unless), 0
+    def _take(self, worker: Worker) -> tuple[ObjectKey, int]:
+        """The next key and its priority; :meth:`_handle` must follow."""
+
+        def unless() -> bool:
+            return self._pool.may_not_take(worker)
+
+        if isinstance(self.queue, PriorityQueue):
+            return self.queue.get_with_priority(unless=unless)
+        return self.queue.get(unless=unless), 0
+
+    def _handle(self, worker: Worker, key: ObjectKey, priority: int) -> None:
+        """A key in hands; done whatever happens to it."""
+        failure: BaseException | None = None
         try:
-            yield key, priority
-        finally:
-            queue.done(key)
-            if self._ending.begun:
-                self._stop_if_only_stuck()
+            if not self._pool.is_closed:
+                self._process(worker, key, priority)
+        except BaseException as error:
+            failure = error
+            self._report(key, error)
+        self._done(key)
+        if self._ending.begun:
+            self._look_whether_it_is_over()
+        if failure is not None:
+            self._put_back(key, priority)
+            self._rest()
+
+    def _done(self, key: ObjectKey) -> None:
+        """A key that could not be given out of hands would be in them for ever: try until it is."""
+        while True:
+            try:
+                return self.queue.done(key)
+            except BaseException as error:
+                self._report(key, error)
+                if self._pool.is_closed:
+                    return None
+                self._rest()
 
     def _is_too_late(self) -> bool:
         """A stop is under way, and another run would likely be cut off by its end."""
         deadline = self._ending.deadline
         return deadline is not None and self._clock.now() + self._tally.longest > deadline
 
-    def _deserted(self) -> None:
-        if self._ending.begun:
-            self.queue.shut_down()  # nobody is left to drain it: whoever waits for that goes on
+    def _look_whether_it_is_over(self) -> None:
+        """Whether a stop has nothing to wait for: nobody is there to take a key, or all that is left is stuck."""
+        if not self._ending.begun or self._is_over:
+            return
+        with contextlib.suppress(BaseException):  # a clock that raises, say: then it is found the next time, or in time
+            queue = self.queue.statistics()
+            only_stuck = queue.processing and not queue.ready and self._runs.is_stuck_only(queue.processing)
+            if only_stuck or self._pool.is_deserted:
+                self._is_over = True
+                self.queue.wake()
 
-    def _stop_if_only_stuck(self) -> None:
-        """A stop is under way: if all that is left is stuck, which was waited for already, it is over."""
-        queue = self.queue.statistics()
-        if not queue.ready and self._runs.is_stuck_only(queue.processing) and queue.processing:
-            self.queue.shut_down()
-
-    def _restart_worker(self, key: ObjectKey | None, priority: int, error: BaseException) -> None:
-        """The loop itself failed (a limiter that raises, say): report it, keep the key, breathe, go on."""
+    def _report(self, key: ObjectKey | None, error: BaseException) -> None:
+        """A worker's own loop has failed (a limiter that raises, say); it breathes, and goes on."""
         self._tally.count("restarts")
-        resume = self._clock.now() + RESTART_PAUSE
         with contextlib.suppress(BaseException):
             logger.error(
                 "controller %s: a worker failed on %s and goes on in %g s: %r",
                 self.name, key, RESTART_PAUSE, error, exc_info=error,
             )  # fmt: skip
-        if key is not None:
-            self._put_back(key, priority)
-        self._pool.rest(resume, clock=self._clock)
+
+    def _rest(self) -> None:
+        try:
+            self._pool.rest(self._clock.now() + RESTART_PAUSE, clock=self._clock)
+        except BaseException:  # then it is the clock that has failed
+            self._pool.rest(REAL.now() + RESTART_PAUSE, clock=REAL)
 
     def _put_back(self, key: ObjectKey, priority: int) -> None:
         """What should become of the key could not be settled: it comes again, whatever else there is."""
-        with contextlib.suppress(BaseException):
+        try:
             if isinstance(self.queue, PriorityQueue):
                 self.queue.add_with(key, priority=priority, after=RESTART_PAUSE)
             else:
                 self.queue.add_after(key, RESTART_PAUSE)
+        except BaseException:  # then it is the clock that has failed, which what comes at once can do without
+            with contextlib.suppress(BaseException):
+                self.queue.add(key)
 
     def _process(self, worker: Worker, key: object, priority: int) -> None:
         """One key, from the queue's hand to its fate, in a context of its own."""
@@ -398,15 +434,15 @@ class Controller:
                 result = checked(run.call.run())
         except BaseException as raised:
             error = raised
-        in_time = self._runs.end(run)
-        if not in_time:
+        if not self._runs.end(run):
+            self._pool.returned(worker)
             logger.info(
                 "controller %s: %s ended %.3g s after its time was over; what it answered is not looked at",
                 self.name, key, self._clock.now() - (until or began),
             )  # fmt: skip
             return
-        self._tally.run_took(self._clock.now() - began)
         try:
+            self._tally.run_took(self._clock.now() - began)
             if error is not None:
                 self._outcomes.failed(key, error)
             else:
@@ -429,8 +465,8 @@ class Controller:
 
     def _fail_by_time(self, run: Run[Worker]) -> None:
         enter(run.context)
-        self._tally.run_took(self._clock.now() - run.began)
         try:
+            self._tally.run_took(self._clock.now() - run.began)
             self._outcomes.failed(run.key, TimeLimitExceeded(f"not over within {self.timeout:g} s"))
         except BaseException:
             self._put_back(run.key, run.priority)
@@ -445,6 +481,7 @@ class Controller:
         replaced = self._pool.replace(run.worker)
         if replaced:
             self._tally.count("replaced")
+        self._look_whether_it_is_over()
         logger.error(
             "controller %s: %s is stuck for %.3g s (%s); %s: %s",
             self.name, run.key, self._clock.now() - run.began, run.worker.name,
@@ -452,15 +489,9 @@ class Controller:
             stack or "nowhere to be seen",
             extra=run.context.fields(),
         )  # fmt: skip
-        if self._ending.begun:
-            self._stop_if_only_stuck()
 
 
 def check_workers(name: str, workers: object) -> None:
     """:raises ConfigurationError: if it is no number of workers."""
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise ConfigurationError(f"controller {name!r}: workers={workers!r}, expected a whole number of at least 1")
-
-
-def _is_duration(seconds: object) -> bool:
-    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < math.inf

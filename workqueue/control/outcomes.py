@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from workqueue.base.clock import Clock
 from workqueue.base.errors import WorkqueueError, with_place
@@ -75,6 +76,8 @@ class Outcomes:
         self._parking.release(key)
         if self._max_retries is not None and self._attempts.failures(key) >= self._max_retries:
             self._parking.last_run(key)
+        else:
+            self._parking.run_ended(key)  # one that was not settled, as the limiter failed
 
     def finished(self, key: ObjectKey, result: Result) -> None:
         """A run has answered."""
@@ -122,9 +125,9 @@ class Outcomes:
                 self._name, key, retry + 1, fate, text, exc_info=None if retry else trace,
             )  # fmt: skip
         else:
-            self._forget(key)
             self._parking.park(key, error=text, runs=retry + 1, now=self._clock.now())
             self._tally.count("given_up")
+            self._forget(key)
             logger.error(
                 "controller %s: %s given up after %d runs: %s", self._name, key, retry + 1, text, exc_info=trace
             )
@@ -153,15 +156,15 @@ def checked(result: object) -> Result:
     """
     if result is None:
         return Result()
-    if isinstance(result, Result):
-        return result
+    if issubclass(type(result), Result):  # isinstance believes a mock that says so
+        return cast("Result", result)
     raise TypeError(f"reconcile returned {told(result)[:200]}, expected None or a Result")
 
 
 def _brief(error: BaseException) -> str:
     try:
         return with_place(error)
-    except Exception:  # its text is somebody else's code
+    except BaseException:  # its text is somebody else's code
         return told(error)
 
 

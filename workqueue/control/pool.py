@@ -16,7 +16,7 @@ from workqueue.base.clock import Clock
 class Worker:
     """One thread."""
 
-    __slots__ = ("leaving", "name", "number", "replaced", "thread")
+    __slots__ = ("gone", "is_stuck", "leaving", "name", "number", "replaced", "thread")
 
     def __init__(self, number: int, name: str) -> None:
         """:param number: the lowest that no worker has.
@@ -24,11 +24,15 @@ class Worker:
         """
         self.number = number
         self.name = name
-        # All are written under the pool's lock; the worker itself reads the second without it.
+        # All are written under the pool's lock; the worker itself reads them without it.
         self.thread: threading.Thread | None = None
         #: It takes no further key: there are more workers than wanted.
         self.leaving = False
-        #: Its run is stuck, and another worker has its place.
+        #: It has decided to go home, and cannot be asked to stay any more.
+        self.gone = False
+        #: Its run did not end in time, and is still there.
+        self.is_stuck = False
+        #: Its run is or was stuck, and another worker has its place, for good.
         self.replaced = False
 
 
@@ -43,19 +47,19 @@ class Pool:
         max_replacements: int | None,
         work: Callable[[Worker], None],
         wake: Callable[[], None],
-        deserted: Callable[[], None],
+        went_home: Callable[[], None],
     ) -> None:
         """:param name: of the controller.
         :param size: how many take keys.
         :param max_replacements: how many stuck ones are replaced at a time; None is as many as there are workers.
         :param work: what a worker does until it must not take a key any more; called in its thread.
         :param wake: has workers that wait for a key ask :meth:`may_not_take` again.
-        :param deserted: called by the last worker that took keys, when it goes home.
+        :param went_home: called by each worker that has gone home.
         """
         self._name = name
         self._work = work
         self._wake = wake
-        self._deserted = deserted
+        self._went_home = went_home
         self._lock = threading.Lock()
         #: Paused workers sleep here; and who waits for a worker to go home.
         self._changed = threading.Condition(self._lock)
@@ -112,8 +116,8 @@ class Pool:
         """
         with self._lock:
             self._size = size
-            takers = self._takers_locked()
-            for worker in takers[size:]:
+            # Those that are stuck first: they are of no use where they are.
+            for worker in sorted(self._takers_locked(), key=lambda each: each.is_stuck)[size:]:
                 worker.leaving = True
             if self._started and not self._closed:
                 self._fill_locked()
@@ -145,17 +149,24 @@ class Pool:
         with self._lock:
             return sum(not worker.replaced and _lives(worker) for worker in self._workers)
 
+    @property
+    def is_deserted(self) -> bool:
+        """True if there is no worker that takes keys, or will once its run has ended in time."""
+        with self._lock:
+            return all(worker.is_stuck or worker.replaced for worker in self._workers)
+
     def threads(self) -> list[threading.Thread]:
         """Of all workers that have not gone home, stuck ones included."""
         with self._lock:
             return [worker.thread for worker in self._workers if worker.thread is not None]
 
     def replace(self, worker: Worker) -> bool:
-        """A worker is stuck: let another have its place.
+        """A worker is stuck: let another have its place. :meth:`returned` follows, if ever its run ends.
 
         :return: False if no more are replaced, or no thread is to be had; then there is one worker less until it ends.
         """
         with self._lock:
+            worker.is_stuck = True
             limit = self._size if self._max_replacements is None else self._max_replacements
             if self._closed or sum(each.replaced for each in self._workers) >= limit:
                 return False
@@ -169,6 +180,11 @@ class Pool:
 
     # In the workers.
 
+    def returned(self, worker: Worker) -> None:
+        """The worker's run has ended, late."""
+        with self._lock:
+            worker.is_stuck = False
+
     def may_not_take(self, worker: Worker) -> bool:
         """Whether a worker that is about to take a key must not."""
         return self._closed or self._paused or worker.leaving or worker.replaced
@@ -176,9 +192,10 @@ class Pool:
     def stays(self, worker: Worker) -> bool:
         """Sleep as long as the pool is paused; returns whether the worker should go on then."""
         with self._lock:
-            while self._paused and not (self._closed or worker.leaving or worker.replaced):
+            while self._paused and not self._must_go_locked(worker):
                 self._changed.wait()
-            return not (self._closed or worker.leaving or worker.replaced)
+            worker.gone = self._must_go_locked(worker)
+            return not worker.gone
 
     def rest(self, until: float, *, clock: Clock) -> None:
         """Sleep, until the pool is closed at most.
@@ -195,11 +212,12 @@ class Pool:
         finally:
             with self._lock:
                 self._workers.remove(worker)
-                is_last = all(each.replaced for each in self._workers)
-            if is_last:
-                self._deserted()
+            self._went_home()
 
     # Under the lock.
+
+    def _must_go_locked(self, worker: Worker) -> bool:
+        return self._closed or worker.leaving or worker.replaced
 
     def _takers_locked(self) -> list[Worker]:
         return [worker for worker in self._workers if not worker.replaced and not worker.leaving]
@@ -207,7 +225,8 @@ class Pool:
     def _fill_locked(self) -> None:
         """Have as many takers as wanted: those on their way out first, who need no new thread."""
         wanted = self._size - len(self._takers_locked())
-        for worker in [each for each in self._workers if each.leaving and not each.replaced][: max(0, wanted)]:
+        leaving = [each for each in self._workers if each.leaving and not (each.replaced or each.gone)]
+        for worker in leaving[: max(0, wanted)]:
             worker.leaving = False
             wanted -= 1
         for _ in range(wanted):

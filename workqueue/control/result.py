@@ -16,6 +16,16 @@ from workqueue.cache import Reader
 from workqueue.control.lifetime import Lifetime
 
 
+def is_duration(seconds: object) -> bool:
+    """Whether it is a number of seconds, more than 0, that a clock can be asked for."""
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+        return False
+    try:
+        return 0 < float(seconds) < math.inf
+    except OverflowError:
+        return False
+
+
 class TerminalError(WorkqueueError):
     """Raised by a reconcile function: trying again is of no use until the object changes."""
 
@@ -41,7 +51,7 @@ class Result:
             raise ConfigurationError(
                 f"Result({self.outcome!r}): there is no such outcome; use Result.done or Result.requeue"
             )
-        if self.outcome == "requeue_after" and (not self.after > 0 or math.isinf(self.after)):
+        if self.outcome == "requeue_after" and not is_duration(self.after):
             raise ConfigurationError(f"Result.requeue(after={self.after!r}): expected seconds, more than 0")
         if self.priority is not None and (isinstance(self.priority, bool) or not isinstance(self.priority, int)):
             raise ConfigurationError(

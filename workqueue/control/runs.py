@@ -7,6 +7,7 @@ is ever in two. Nothing runs for this but one thread that sleeps until the next 
 that only where there is a limit.
 """
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -19,6 +20,9 @@ from workqueue.control.calls import Call
 from workqueue.control.context import RunContext
 
 logger = logging.getLogger("workqueue.control")
+
+#: Seconds of real time that the watch rests when the clock fails it.
+REST = 1.0
 
 W = TypeVar("W")
 
@@ -96,6 +100,8 @@ class Runs(Generic[W]):
         self._lock = threading.Lock()
         #: The watch sleeps here.
         self._changed = threading.Condition(self._lock)
+        #: Who ends a run that the watch is at sleeps here.
+        self._through = threading.Condition(self._lock)
         # All below are guarded by _lock.
         #: All that are under way, in the order in which they began.
         self._runs: dict[Run[W], None] = {}
@@ -104,6 +110,8 @@ class Runs(Generic[W]):
         #: Of them, those that have failed by the end of their time, and should end now: by when. The first is due first
         #: but for one that has no grace.
         self._ending: dict[Run[W], float] = {}
+        #: What the watch is at: it cannot end meanwhile, so that what is done about it is done about no later run.
+        self._at: Run[W] | None = None
         #: The instant that the watch sleeps to; None if it sleeps until it is woken, or is not there.
         self._sleeps_until: float | None = None
         self._closed = False
@@ -130,6 +138,8 @@ class Runs(Generic[W]):
         :return: True if that was in time; else what it answered is nobody's any more.
         """
         with self._lock:
+            while self._at is run:
+                self._through.wait()
             self._runs.pop(run, None)
             self._timed.pop(run, None)
             self._ending.pop(run, None)
@@ -161,19 +171,41 @@ class Runs(Generic[W]):
         )
 
     def _watch(self) -> None:
-        while (due := self._wait()) is not None:
-            run, is_stuck = due
+        while not self._closed:
             try:
-                if is_stuck:
-                    self._stuck(run)
-                else:
-                    self._expired(run)
-                    grace = run.call.cancel()
-                    with self._lock:
-                        if run in self._runs:
-                            self._ending[run] = self._clock.now() + grace
-            except BaseException:  # such as a limiter of the user's that raises: the others still have their time
-                logger.exception("controller %s: what was to be done about %s has failed", self._name, run.key)
+                due = self._wait()
+            except BaseException as error:  # a clock that is not ours
+                self._tell(f"the watch over its deadlines goes on in {REST:g} s", error)
+                with self._lock:
+                    if not self._closed:
+                        self._changed.wait(REST)
+                continue
+            if due is not None:
+                self._see_to(*due)
+
+    def _see_to(self, run: Run[W], is_stuck: bool) -> None:  # noqa: FBT001
+        """A run is due, and is the one that the watch is at."""
+        grace = 0.0
+        try:
+            if is_stuck:
+                self._stuck(run)
+            else:
+                self._expired(run)
+        except BaseException as error:  # such as a limiter of the user's that raises: the others still have their time
+            self._tell(f"what was to be done about {run.key} has failed", error)
+        try:
+            if not is_stuck:
+                grace = run.call.cancel()
+        finally:
+            with self._lock:
+                if not is_stuck and run.failed_at is not None:
+                    self._ending[run] = run.failed_at + grace
+                self._at = None
+                self._through.notify_all()
+
+    def _tell(self, what: str, error: BaseException) -> None:
+        with contextlib.suppress(BaseException):  # handlers of the log are somebody else's
+            logger.error("controller %s: %s: %r", self._name, what, error, exc_info=error)
 
     def _wait(self) -> tuple[Run[W], bool] | None:
         """Sleep until a run is due; returns it, and whether it is stuck. None once closed."""
@@ -182,17 +214,20 @@ class Runs(Generic[W]):
                 now = self._clock.now()
                 ending = min(self._ending.items(), key=lambda item: item[1], default=None)
                 if ending is not None and ending[1] <= now:
-                    run = ending[0]
+                    self._at = run = ending[0]
                     del self._ending[run]
                     run.is_stuck = True
                     return run, True
                 timed = next(iter(self._timed), None)
                 if timed is not None and timed.deadline is not None and timed.deadline <= now:
                     del self._timed[timed]
+                    self._at = timed
                     timed.failed_at = now
                     return timed, False
                 nexts = [timed.deadline if timed is not None else None, ending[1] if ending is not None else None]
                 self._sleeps_until = min((each for each in nexts if each is not None), default=None)
-                self._clock.wait(self._changed, self._sleeps_until)
-                self._sleeps_until = None
+                try:
+                    self._clock.wait(self._changed, self._sleeps_until)
+                finally:
+                    self._sleeps_until = None
             return None

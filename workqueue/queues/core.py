@@ -121,7 +121,7 @@ class QueueCore(ABC, Generic[K]):
         """
 
     def wake(self) -> None:
-        """Have all who wait in :meth:`get` ask their ``unless`` again."""
+        """Have all who wait ask their ``unless`` again."""
         with self._lock:
             self._wake_all_locked()
 
@@ -158,10 +158,11 @@ class QueueCore(ABC, Generic[K]):
         """
         self._shut_down(release=True)
 
-    def shut_down_with_drain(self, timeout: float | None = None) -> bool:
+    def shut_down_with_drain(self, timeout: float | None = None, *, unless: Callable[[], bool] | None = None) -> bool:
         """Accept no more keys and wait until all accepted ones are handled and done.
 
         :param timeout: seconds to wait at most; None waits until drained or until :meth:`shut_down` is called.
+        :param unless: wait no longer if this is true, asked as in :meth:`get`: for who knows that nobody will drain.
         :return: True when nothing is queued and nothing is in processing; else False, and what was left is logged.
         :raises ValueError: if the timeout is not a number.
         """
@@ -169,7 +170,7 @@ class QueueCore(ABC, Generic[K]):
         releases = self._shut_down(release=False)
         with self._lock:
             while self._releases == releases and not self._is_idle_locked():
-                if until is not None and until <= self._clock.now():
+                if (unless is not None and unless()) or (until is not None and until <= self._clock.now()):
                     break
                 self._clock.wait(self._changed, until)
             queued, processing = self._left_locked()
@@ -242,8 +243,6 @@ class QueueCore(ABC, Generic[K]):
             while True:
                 due = self._promote_locked() if self._delayed else None
                 if unless is not None and unless():
-                    if self._ready:
-                        self._wake_locked()  # the wake-up that came here was for another
                     raise Interrupted(f"whoever waited for queue {self.name!r} is wanted elsewhere")
                 if self._ready:
                     return
@@ -253,6 +252,10 @@ class QueueCore(ABC, Generic[K]):
                     raise TimeoutError(f"no key in queue {self.name!r} within {timeout} s")
                 self._give_back_locked()
                 self._sleep_locked(until, due)
+        except BaseException:
+            if self._ready:
+                self._wake_locked()  # the wake-up that came here was for another
+            raise
         finally:
             # A leader that leaves passes its duty on, whatever made it leave.
             if self._getters and self._leader is None and self._next_due_locked() is not None:

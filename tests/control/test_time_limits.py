@@ -1,0 +1,301 @@
+"""A run has so much time: then it has failed, whatever comes of it; the rest goes on."""
+
+import asyncio
+import logging
+import threading
+
+import pytest
+
+from tests.control.conftest import PATIENCE, Gate, alive, settle, until
+from workqueue.base.keys import ObjectKey
+from workqueue.control import Result, WatchedLoop
+
+HUNG, OTHER = ObjectKey("default", "hung"), ObjectKey("default", "other")
+
+
+@pytest.fixture
+def hang(runs, gate):
+    """The first run of HUNG waits at the gate; all others are through at once."""
+    runs.answer = lambda request: gate(request) if request.key == HUNG and request.retry == 0 else None
+    return runs
+
+
+@pytest.fixture
+def loop(clock):
+    """A loop in a thread of its own."""
+    made = asyncio.new_event_loop()
+    thread = threading.Thread(target=made.run_forever)
+    thread.start()
+    watched = WatchedLoop(clock=clock, loop=made)
+    yield watched
+    watched.close()
+    made.call_soon_threadsafe(made.stop)
+    thread.join(PATIENCE)
+    made.close()
+
+
+def overrun(controller, clock, runs):
+    """HUNG is in its run when its time is over, and stuck."""
+    controller.start()
+    clock.wait_for_waiters(1)
+    controller.add(HUNG)
+    runs.wait(1)
+    clock.step(9.9)
+    settle_watch(controller)
+    assert controller.statistics().stuck == ()
+    clock.step(0.1)
+    until(lambda: len(controller.statistics().stuck) == 1)
+
+
+def settle_watch(controller):
+    until(lambda: controller._runs._sleeps_until is not None, "the watch sleeps")
+
+
+def test_a_thread_that_overruns_is_named_with_its_key_and_its_place_and_replaced(make, hang, clock, caplog):
+    controller = make(hang, workers=1, timeout=10.0)
+    overrun(controller, clock, hang)
+    [stuck] = controller.statistics().stuck
+    assert (stuck.key, stuck.seconds) == (HUNG, 10.0)
+    assert "threading.py" in stuck.stack
+    assert "conftest.py" in stuck.stack
+    assert "calls.py" not in stuck.stack
+    until(lambda: "is stuck" in caplog.text)
+    [line] = [record for record in caplog.records if "is stuck" in record.getMessage()]
+    assert line.levelno == logging.ERROR
+    assert "controller pods: default/hung is stuck for 10 s (workqueue-pods-0); another worker has its place: /" in (
+        line.getMessage()
+    )
+    assert line.reconcile_id == stuck.id
+    statistics = controller.statistics()
+    assert (statistics.error, statistics.timeout, statistics.replaced, statistics.lost) == (1, 1, 1, 0)
+    assert (statistics.workers, statistics.active) == (1, 0)
+    assert alive() == ["workqueue-pods-0", "workqueue-pods-1", "workqueue-watch-pods"]
+    controller.add(OTHER)
+    hang.wait(2)
+
+
+def test_what_ends_late_is_not_looked_at_and_its_key_is_handed_out_only_then(make, hang, gate, clock, caplog):
+    caplog.set_level(logging.INFO, "workqueue.control")
+    controller = make(hang, workers=2, timeout=10.0)
+    overrun(controller, clock, hang)
+    clock.step(5.0)  # its retry is due, and it is in hands
+    controller.add(HUNG)
+    controller.add(OTHER)
+    until(lambda: controller.statistics().success == 1)
+    assert hang.of(HUNG) == 1
+    gate.set()
+    hang.wait(3)
+    settle(controller)
+    assert hang.retries == [0, 0, 1]
+    statistics = controller.statistics()
+    assert (statistics.success, statistics.error, statistics.stuck) == (2, 1, ())
+    assert "default/hung ended 5 s after its time was over; what it answered is not looked at" in caplog.text
+    until(lambda: controller.statistics().workers == 2 and len(alive()) == 3, "the replaced one has gone home")
+
+
+@pytest.mark.parametrize("answer", [Result.requeue(after=5), RuntimeError("late"), "nonsense", SystemExit(1)])
+def test_any_late_answer_is_ignored(make, runs, gate, clock, answer):
+    runs.answer = lambda request: (gate(request) or answer) if request.retry == 0 else None
+    controller = make(runs, timeout=10.0)
+    overrun(controller, clock, runs)
+    gate.set()
+    until(lambda: controller.statistics().stuck == ())
+    settle(controller)
+    clock.step(1.0)
+    runs.wait(2)
+    settle(controller)
+    statistics = controller.statistics()
+    assert (statistics.error, statistics.success, statistics.requeue_after) == (1, 1, 0)
+    assert (statistics.panic, controller.queue.statistics().delayed) == (0, 0)
+
+
+@pytest.mark.parametrize(("limit", "replaced"), [(None, 2), (2, 2), (1, 1), (0, 0)])
+def test_so_many_are_replaced_at_a_time_and_then_there_is_one_less(make, runs, gate, clock, *, caplog, limit, replaced):
+    runs.answer = gate
+    controller = make(runs, workers=2, timeout=10.0, max_replacements=limit)
+    controller.start()
+    for number in range(8):
+        controller.add(f"default/{number}")
+    for count in range(4):
+        busy = min(2 * (count + 1), 2 + replaced)
+        runs.wait(busy)
+        settle_watch(controller)
+        clock.step(10.0)
+        until(lambda wanted=busy: len(controller.statistics().stuck) == wanted)
+    statistics = controller.statistics()
+    assert (statistics.replaced, statistics.lost, len(runs)) == (replaced, 2, 2 + replaced)
+    until(lambda: caplog.text.count("no more workers are replaced, so there is one less") == 2)
+    gate.set()
+    runs.wait(8)
+    settle(controller)
+    assert controller.statistics().lost == 0
+    until(lambda: controller.statistics().workers == 2)
+
+
+def test_a_resize_down_sends_home_the_one_that_is_stuck(make, hang, clock):
+    controller = make(hang, workers=2, timeout=10.0, max_replacements=0)
+    overrun(controller, clock, hang)
+    controller.resize(1)
+    controller.add(OTHER)
+    until(lambda: controller.statistics().success == 1, "the other one works")
+
+
+def test_a_run_is_in_time_up_to_its_deadline_and_knows_it(make, runs, clock):
+    seen = []
+
+    def reconcile(request):
+        seen.append((request.deadline, request.lifetime.remaining, request.stopping))
+        clock.step(4.0)
+        seen.append((request.deadline, request.lifetime.remaining, request.stopping))
+        return Result.done()
+
+    controller = make(reconcile, timeout=10.0)
+    controller.start()
+    controller.add(OTHER)
+    until(lambda: controller.statistics().success == 1)
+    assert seen == [(10.0, 10.0, False), (10.0, 6.0, False)]
+
+
+def test_code_that_waits_as_it_should_is_never_stuck(make, runs, clock):
+    runs.answer = lambda request: (
+        runs.said.append(request.wait(60)) or RuntimeError("no time") if request.retry == 0 else None
+    )
+    runs.said = []
+    controller = make(runs, timeout=10.0)
+    controller.start()
+    controller.add(OTHER)
+    clock.wait_for_waiters(2)
+    clock.step(10.0)
+    until(lambda: runs.said == [True])
+    until(lambda: controller.statistics().error == 1)
+    until(lambda: len(runs) == 2 or clock.step(0.01))
+
+
+def test_a_limit_fails_a_run_like_any_error_until_the_key_is_parked(make, runs, clock):
+    runs.answer = lambda request: request.wait(1000) and None
+    controller = make(runs, timeout=10.0, max_retries=2)
+    controller.start()
+    controller.add(OTHER)
+    for count in range(1, 4):
+        runs.wait(count)
+        until(lambda: clock.step(0.5) or controller.statistics().timeout >= count)  # noqa: B023
+        until(lambda: clock.step(0.01) or len(runs) > count or controller.parked())  # noqa: B023
+    [parked] = controller.parked()
+    assert (parked.error, parked.runs) == ("not over within 10 s", 3)
+
+
+# Coroutines.
+
+
+def test_a_coroutine_is_cancelled_when_its_time_is_over_and_can_clean_up(make, clock, loop):
+    ends = []
+
+    async def reconcile(request):
+        if request.retry:
+            return
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            ends.append("cleaned up")
+            raise
+
+    controller = make(reconcile, timeout=10.0, loop=lambda: loop)
+    controller.start()
+    controller.add(OTHER)
+    until(lambda: controller.statistics().active == 1)
+    settle_watch(controller)
+    until(lambda: loop.statistics() and controller._runs.under_way()[0].call.stack())
+    clock.step(10.0)
+    until(lambda: ends == ["cleaned up"])
+    settle(controller)
+    until(lambda: clock.step(0.01) or controller.statistics().success == 1)
+    statistics = controller.statistics()
+    assert (statistics.timeout, statistics.error, statistics.replaced) == (1, 1, 0)
+
+
+def test_a_coroutine_that_will_not_be_cancelled_is_stuck_after_a_grace(make, clock, loop):
+    end = []
+
+    async def reconcile(request):
+        while not end and request.retry == 0:
+            try:
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                end.append(False)
+                end.clear()
+
+    controller = make(reconcile, timeout=10.0, loop=lambda: loop)
+    controller.start()
+    controller.add(OTHER)
+    until(lambda: controller.statistics().active == 1)
+    until(lambda: controller._runs.under_way()[0].call.stack())
+    settle_watch(controller)
+    clock.step(10.0)
+    until(lambda: controller.statistics().timeout == 1)
+    settle_watch(controller)
+    assert controller.statistics().stuck == ()
+    clock.step(1.0)
+    until(lambda: len(controller.statistics().stuck) == 1)
+    assert "reconcile" in controller.statistics().stuck[0].stack
+    end.append(True)
+    until(lambda: controller.statistics().stuck == ())
+
+
+def test_a_coroutine_whose_time_was_over_before_the_loop_had_time_for_it_ends_too(make, clock, loop):
+    """The loop is busy with something else meanwhile: the task is made and cancelled before its first step."""
+    busy, begun = Gate(), []
+
+    async def reconcile(request):
+        begun.append(request.retry)
+
+    controller = make(reconcile, timeout=10.0, loop=lambda: loop)
+    controller.start()
+    loop.loop.call_soon_threadsafe(busy, None)
+    controller.add(OTHER)
+    until(lambda: controller.statistics().active == 1)
+    settle_watch(controller)
+    clock.step(10.0)
+    until(lambda: controller.statistics().timeout == 1)
+    settle_watch(controller)
+    busy.set()
+    until(lambda: clock.step(0.01) or controller.statistics().success == 1, "it is not in hands for ever")
+    assert begun == [1]
+
+
+# What fails on the way.
+
+
+def test_a_limiter_that_raises_in_the_watch_costs_no_key_and_does_not_end_the_watch(make, hang, gate, clock, queue):
+    def broken(key):
+        queue.add_rate_limited = plain
+        raise SystemExit("not today")
+
+    plain, queue.add_rate_limited = queue.add_rate_limited, broken
+    controller = make(hang, workers=1, timeout=10.0)
+    overrun(controller, clock, hang)
+    assert controller.statistics().replaced == 1
+    gate.set()
+    until(lambda: controller.statistics().stuck == ())
+    until(lambda: clock.step(0.1) or controller.statistics().success == 1, "its key comes again")
+    runs_before = len(hang)
+    hang.answer = lambda request: request.wait(1000) and None
+    controller.add(OTHER)
+    hang.wait(runs_before + 1)
+    until(lambda: clock.step(1.0) or controller.statistics().timeout == 2, "the watch goes on")
+
+
+def test_a_handler_of_the_log_that_raises_does_not_end_the_watch(make, hang, gate, clock):
+    class Handler(logging.Handler):
+        def emit(self, record):
+            raise SystemExit("out of paper")
+
+    logger, handler = logging.getLogger("workqueue.control"), Handler()
+    logger.addHandler(handler)
+    try:
+        controller = make(hang, workers=1, timeout=10.0)
+        overrun(controller, clock, hang)
+        assert controller.statistics().replaced == 1
+        gate.set()
+        until(lambda: clock.step(0.1) or hang.of(HUNG) == 2, "its key comes again")
+    finally:
+        logger.removeHandler(handler)
