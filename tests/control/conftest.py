@@ -195,7 +195,7 @@ def loop(clock):
 
 
 @pytest.fixture
-def make_async(make, loop):
+def make_async(loop, make):  # in this order: the loop outlives the controllers
     """``make_async(reconcile, **options)`` is a controller whose coroutines run on ``loop``, not started."""
     return lambda reconcile, **options: make(reconcile, **{"loop": loop, **options})
 

@@ -245,8 +245,8 @@ def test_a_plain_function_around_a_coroutine_function_is_told_so_and_nothing_is_
     controller.start()
     controller.add(KEY)
     until(lambda: controller.statistics().given_up == 1)
-    assert "must be an async def as well" in caplog.text
-    assert "inner" in caplog.text
+    until(lambda: "must be an async def as well" in caplog.text)
+    until(lambda: "inner" in caplog.text)
 
 
 def test_a_wait_that_would_hold_up_the_loop_is_refused(make_async, caplog):
@@ -257,7 +257,7 @@ def test_a_wait_that_would_hold_up_the_loop_is_refused(make_async, caplog):
     controller.start()
     controller.add(KEY)
     until(lambda: controller.statistics().given_up == 1)
-    assert "use await asyncio.sleep" in caplog.text
+    until(lambda: "use await asyncio.sleep" in caplog.text)
 
 
 def test_a_task_factory_that_raises_is_a_failure_of_that_run_only(make_async, loop):
@@ -303,17 +303,21 @@ def test_a_coroutine_whose_time_is_over_is_cancelled_and_its_key_comes_again(mak
 
 
 def test_what_a_coroutine_answers_after_its_time_is_not_looked_at(make_async, clock):
+    begun = []
+
     async def reconcile(request):
+        begun.append(request.id)
         if request.retry == 0:
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
                 return Result.requeue(after=3600)
+        return None
 
     controller = make_async(reconcile, timeout=1.0)
     controller.start()
     controller.add(KEY)
-    until(lambda: controller.statistics().active)
+    until(lambda: begun)
     step_until(clock, lambda: controller.statistics().success == 1)
     statistics = controller.statistics()
     assert (statistics.timeout, statistics.requeue_after, statistics.error) == (1, 0, 1)
@@ -325,7 +329,7 @@ class Stubborn:
     def __init__(self, name="stubborn"):
         self.name = name
         self.swallowed = 0
-        self.closed = False
+        self.inside = self.closed = False
         self.gone = False
 
     async def __call__(self, request):
@@ -333,6 +337,7 @@ class Stubborn:
             await self.hold()
 
     async def hold(self):
+        self.inside = True
         try:
             while not self.gone:
                 try:
@@ -351,14 +356,15 @@ def test_one_that_swallows_its_cancellation_is_stuck_named_with_its_own_stack_an
     controller = make_async(stubborn, timeout=10.0)
     controller.start()
     controller.add("default/stubborn")
-    until(lambda: controller.statistics().active)
+    until(lambda: stubborn.inside)
     step_until(clock, lambda: controller.statistics().replaced)
-    assert stubborn.swallowed == 1
+    until(lambda: stubborn.swallowed == 1)
     [stuck] = controller.statistics().stuck
     assert stuck.key == ObjectKey("default", "stubborn")
     assert " hold < " in stuck.stack
     assert stuck.stack.endswith(" __call__")
     assert "calls.py" not in stuck.stack
+    until(lambda: "is stuck" in caplog.text)
     [line] = [each for each in lines(caplog) if "is stuck" in each]
     assert "default/stubborn is stuck for" in line
     assert "another worker has its place" in line
@@ -460,7 +466,7 @@ def test_a_loop_that_is_closed_under_a_run_fails_it_and_says_so(make_async, loop
     loop.stop()
     step_until(clock, lambda: controller.statistics().error)
     settle(controller)
-    assert "the loop was closed before the run was over" in caplog.text
+    until(lambda: "the loop was closed before the run was over" in caplog.text)
     assert controller.queue.statistics().delayed == 1, "the key is not lost"
 
 
@@ -481,7 +487,7 @@ def test_a_loop_that_is_closed_while_it_is_blocked_is_noticed_as_well(make_async
     loop.thread.join(PATIENCE)
     loop.loop.close()
     step_until(clock, lambda: controller.statistics().error)
-    assert "the loop was closed before the run was over" in caplog.text
+    until(lambda: "the loop was closed before the run was over" in caplog.text)
 
 
 def test_on_a_loop_that_is_closed_already_each_run_fails_and_the_worker_lives(make_async, loop, door, caplog):
@@ -492,7 +498,7 @@ def test_on_a_loop_that_is_closed_already_each_run_fails_and_the_worker_lives(ma
     until(lambda: controller.statistics().error == 1)
     settle(controller)
     assert (controller.statistics().workers, controller.queue.statistics().delayed) == (1, 1)
-    assert "Event loop is closed" in caplog.text
+    until(lambda: "Event loop is closed" in caplog.text)
 
 
 # The end of the controller.
@@ -521,14 +527,12 @@ def test_when_the_grace_is_over_they_are_cancelled_and_their_keys_said_to_be_lef
     assert "default/a failed (run 1), left for the next start" in line
 
 
-def test_one_that_swallows_its_cancellation_is_told_of_with_its_place_and_closed_so_that_kopf_can_end(
-    make_async, loop
-):
+def test_one_that_swallows_its_cancellation_is_told_of_with_its_place_and_closed_so_that_kopf_can_end(make_async, loop):
     stubborn = Stubborn()
     controller = make_async(stubborn)
     controller.start()
     controller.add("stubborn")
-    until(loop.tasks)
+    until(lambda: stubborn.inside)
     assert not controller.stop(0)
     [left] = controller.left()
     assert left.startswith("stubborn (")
@@ -540,18 +544,20 @@ def test_one_that_swallows_its_cancellation_is_told_of_with_its_place_and_closed
 
 def test_one_that_waits_again_while_it_is_closed_gives_back_its_worker_all_the_same(make_async, loop):
     done = asyncio.Event()
+    begun = []
 
     async def reconcile(request):
         while not done.is_set():
+            begun.append(request.id)
             try:
                 await asyncio.sleep(3600)
-            except BaseException:  # noqa: S112  # what nobody should do, and somebody does
+            except BaseException:  # what nobody should do, and somebody does
                 continue
 
     controller = make_async(reconcile)
     controller.start()
     controller.add(KEY)
-    until(loop.tasks)
+    until(lambda: begun)
     assert not controller.stop(0)
     until(lambda: not controller._pool.threads(), "its worker has gone home")
     [task] = loop.tasks()

@@ -130,7 +130,8 @@ class LoopCall:
 
     def abandon(self) -> None:
         """See :class:`Call`: what has swallowed its cancellation would keep Kopf from ending, for ever."""
-        self._in_loop(self._close)
+        if not self._in_loop(self._close):
+            self._loop_is_closed()
 
     def stack(self) -> str:
         """See :class:`Call`."""
@@ -170,7 +171,8 @@ class LoopCall:
         except BaseException as error:  # a SystemExit would end the loop, and a cancellation ends here as well
             self._end(error=error)
         finally:
-            self._coroutine = None
+            # Who keeps the error keeps this with its traceback; let that not be all that the task's context leads to.
+            self._coroutine = self._task = None
 
     def _task_ended(self, task: "asyncio.Task[None]") -> None:
         if task.cancelled():  # before its first step: it never came to _call

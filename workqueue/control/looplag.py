@@ -27,7 +27,7 @@ LIMIT = 0.5
 class LoopStatistics:
     """A loop at one instant."""
 
-    #: Seconds that the last sign took; while one is awaited, how long already, if that is more. 0 while nothing is on it.
+    #: Seconds that the last sign took; while one is awaited, how long already, if that is more. 0 with nothing on it.
     lag: float = 0.0
     #: How often it was blocked.
     blocked: int = 0

@@ -325,6 +325,7 @@ class Runtime:
         self.login.close()
         if self._watched is not None:
             self._watched.close()
+            self._watched = None
         self._noise.detach()
         self._run_fields.detach()
         self._impatience.disarm()
