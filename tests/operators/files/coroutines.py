@@ -17,7 +17,6 @@ foreign = logging.getLogger("foreign")
 released = threading.Event()
 module_level = ContextVar("module_level", default="unset")
 module_level.set("by the file")
-at_startup = ContextVar("at_startup", default="unset")
 by_a_run = ContextVar("by_a_run", default="unset")
 #: By name, what each run saw: thread, variables, attempts.
 seen: dict[str, tuple[object, ...]] = {}
@@ -25,7 +24,7 @@ done: list[str] = []
 
 
 @kopf.on.startup()
-def note(**_):
+async def note(**_):
     seen["startup"] = (threading.current_thread(), module_level.get())
 
 
