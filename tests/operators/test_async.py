@@ -112,7 +112,10 @@ def test_one_that_swallows_its_cancellation_keeps_the_process_from_ending_no_mor
 def test_each_line_of_a_run_carries_which_run_it_is_in_kopfs_json(server, kubeconfig, tmp_path):
     for name in ("web", "failing"):
         server.create("pods", pod(name))
-    with run_as_process("-A", "--log-format=json", path=PATH, kubeconfig=kubeconfig, log=tmp_path / "log") as operator:
+    own = tmp_path / "own"
+    with run_as_process(
+        "-A", "--log-format=json", path=PATH, kubeconfig=kubeconfig, log=tmp_path / "log", COROUTINES_LOG=str(own)
+    ) as operator:
         eventually(lambda: "it is as it is" in operator.output() and "default/web: begun" in operator.output())
     records = [json.loads(line) for line in operator.output().splitlines() if line.startswith("{")]
 
@@ -128,3 +131,6 @@ def test_each_line_of_a_run_carries_which_run_it_is_in_kopfs_json(server, kubeco
     assert failing[2] != web[2]
     assert failing == fields("will not be retried: it is as it is")
     assert fields("caches synced") == (None,) * 4
+    assert f"{web[2]} run of web" in own.read_text().splitlines(), (
+        "a handler and a text format of the user's, set up in a startup handler"
+    )

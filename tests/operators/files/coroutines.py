@@ -25,6 +25,10 @@ done: list[str] = []
 
 @kopf.on.startup()
 async def note(**_):
+    if path := os.environ.get("COROUTINES_LOG"):
+        handler = logging.FileHandler(path)
+        handler.setFormatter(logging.Formatter("%(reconcile_id)s %(message)s", defaults={"reconcile_id": "-"}))
+        foreign.addHandler(handler)
     seen["startup"] = (threading.current_thread(), module_level.get())
 
 
