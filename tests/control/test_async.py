@@ -399,9 +399,12 @@ def test_one_that_blocks_is_named_with_the_plain_function_that_it_is_in(make_asy
 
 
 def test_a_stack_goes_through_what_is_awaited_by_a_generator(make_async, door, clock):
+    def generator():
+        yield from door(None).__await__()
+
     class Odd:
         def __await__(self):
-            yield from door(None).__await__()
+            yield from generator()
 
     async def reconcile(request):
         await Odd()
@@ -411,6 +414,7 @@ def test_a_stack_goes_through_what_is_awaited_by_a_generator(make_async, door, c
     controller.add(KEY)
     until(lambda: door.inside == 1)
     [run] = controller._runs.under_way()
+    assert " generator < " in run.call.stack()
     assert " __await__ < " in run.call.stack()
     assert run.call.stack().endswith(" reconcile")
 

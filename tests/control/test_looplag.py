@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.control.conftest import PATIENCE, LoopThread, step_until, until
+from tests.control.conftest import PATIENCE, step_until, until
 from workqueue.control.looplag import LIMIT, PERIOD, LoopStatistics
 
 
@@ -86,6 +86,7 @@ def test_a_blocked_loop_is_told_once_with_the_task_and_its_place_and_its_lag_gro
     assert lag >= LIMIT
     for number in range(20):
         clock.step(LIMIT)
+        until(lambda: [at for _, at in clock._waiting] == [clock.now() + LIMIT], "the watch has looked again")
         assert loop.watched.statistics().lag == pytest.approx(lag + (number + 1) * LIMIT)
     [line] = warnings(caplog)
     assert "the loop has not turned for 0.5 s" in line
@@ -214,10 +215,10 @@ def test_a_controller_looks_after_the_loop_while_its_coroutines_run_and_not_afte
     assert watchers() == []
     controller.add("a")
     until(watchers)
-    assert len(loop.watched._runs) == 1
+    until(lambda: len(loop.watched._runs) == 1)
     loop.loop.call_soon_threadsafe(released.set)
     until(lambda: controller.statistics().success == 1)
-    assert loop.watched._runs == set()
+    until(lambda: loop.watched._runs == set())
 
 
 def test_controllers_of_threads_have_nothing_to_do_with_it(make_async, loop, runs):
@@ -226,21 +227,3 @@ def test_controllers_of_threads_have_nothing_to_do_with_it(make_async, loop, run
     controller.add("a")
     until(lambda: controller.statistics().success == 1)
     assert watchers() == []
-
-
-def test_two_loops_are_looked_after_apart(loop, clock, gate, blocked):
-    other = LoopThread(clock)
-    try:
-        loop.watched.run_began(nobody)
-        other.watched.run_began(nobody)
-        blocked(gate)
-        step_until(clock, lambda: loop.watched.statistics().blocked, by=LIMIT)
-        assert other.turns()
-        until(lambda: other.watched._asked is None)
-        assert other.watched.statistics().blocked == 0
-        gate.set()
-    finally:
-        loop.watched.run_ended(nobody)
-        other.watched.run_ended(nobody)
-        other.watched.close()
-        other.stop()
