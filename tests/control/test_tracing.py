@@ -1,6 +1,7 @@
 """A span for each run where OpenTelemetry is installed; and no run that fails because of one."""
 
 import asyncio
+import logging
 import subprocess
 import sys
 
@@ -176,6 +177,22 @@ def test_a_span_that_a_run_leaves_open_is_not_the_parent_of_the_next_run(build, 
     run_once(controller, "b")
     assert [span.parent for span in spans(exporter, 2)] == [None, None]
     assert not trace.get_current_span().is_recording()
+
+
+def test_the_line_that_tells_of_the_outcome_belongs_to_the_span(build, exporter):
+    class Traces(logging.Handler):
+        def emit(self, record):
+            traces.append(trace.get_current_span().get_span_context().trace_id)
+
+    traces, handler = [], Traces()
+    logging.getLogger("workqueue.control").addHandler(handler)
+    try:
+        run_once(build(answering(ValueError())))
+        until(lambda: traces)
+    finally:
+        logging.getLogger("workqueue.control").removeHandler(handler)
+    [span] = spans(exporter)
+    assert traces == [span.context.trace_id]
 
 
 def test_a_run_whose_time_was_over_is_an_error_though_it_answered(make_async, exporter, clock):

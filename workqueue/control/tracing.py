@@ -37,7 +37,9 @@ class Spans:
 
     @contextlib.contextmanager
     def around(self, run: RunContext) -> Iterator["RunSpan"]:
-        """The span of a run; the current one while the block runs, so that others in it are its children.
+        """The span of a run. Others that begin in the block are its children.
+
+        It stays the current one, as a run has a context of its own: what is logged of the outcome belongs to it, too.
 
         :param run: which run.
         """
@@ -73,8 +75,6 @@ class RunSpan:
         """:param spans: whose."""
         self._spans = spans
         self._span: Any = None
-        #: To leave the context by that the span is the current one of; None while it is not.
-        self._token: Any = None
 
     def begin(self, tracer: Any, run: RunContext) -> None:
         """From now on it is the current one.
@@ -86,7 +86,7 @@ class RunSpan:
         if run.key.namespace:
             attributes["k8s.namespace.name"] = run.key.namespace
         self._span = tracer.start_span(f"reconcile {run.controller}", attributes=attributes)
-        self._token = context.attach(trace.set_span_in_context(self._span))
+        context.attach(trace.set_span_in_context(self._span))
 
     def answered(self, outcome: str) -> None:
         """The run is over, well.
@@ -109,10 +109,7 @@ class RunSpan:
                 self._span.record_exception(error)
 
     def end(self) -> None:
-        """It is over, and the current one no more."""
-        if self._token is not None:
-            with self._spans.harmless():
-                context.detach(self._token)
+        """It is over."""
         if self._span is not None:
             with self._spans.harmless():
                 self._span.end()
