@@ -1,5 +1,7 @@
 """Controllers on a clock that stands still, and a record of what their reconcile functions were called with."""
 
+import asyncio
+import gc
 import threading
 import time
 
@@ -7,7 +9,7 @@ import pytest
 
 from tests.base.conftest import hectic
 from tests.control.event_sinks import Sink
-from workqueue.control import Controller
+from workqueue.control import Controller, WatchedLoop
 from workqueue.control.events import EventRecorder, Outbox
 from workqueue.queues import ItemExponentialFailureRateLimiter, PriorityQueue, RateLimitingQueue
 from workqueue.testing import FakeClock
@@ -129,6 +131,73 @@ def settle(controller):
 def alive():
     """The names of the workers that live now."""
     return sorted(each.name for each in threading.enumerate() if each.name.startswith("workqueue-"))
+
+
+def step_until(clock, condition, what="", *, by=0.25):
+    """Let time pass, in steps, until a condition is true that somebody makes true who sleeps on the clock."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {PATIENCE:g} s: {what or condition}"
+        clock.step(by)
+        time.sleep(0.001)
+
+
+class LoopThread:
+    """A loop that turns in a thread of its own, as Kopf's does beside the workers."""
+
+    def __init__(self, clock):
+        self.loop = asyncio.new_event_loop()
+        #: What nobody handled: tasks that were destroyed, callbacks that raised.
+        self.unhandled = []
+        self.loop.set_exception_handler(lambda _, context: self.unhandled.append(context))
+        self.watched = None
+        self.thread = threading.Thread(target=self._run, args=(clock,), name="loop of the test", daemon=True)
+        self.thread.start()
+        until(lambda: self.watched is not None)
+
+    def _run(self, clock):
+        asyncio.set_event_loop(self.loop)
+        self.watched = WatchedLoop(clock=clock, loop=self.loop)
+        self.loop.run_forever()
+
+    def __call__(self):
+        """What a controller asks for."""
+        return self.watched
+
+    def turns(self):
+        """True if the loop does what it is given."""
+        done = threading.Event()
+        self.loop.call_soon_threadsafe(done.set)
+        return done.wait(PATIENCE)
+
+    def tasks(self):
+        return asyncio.all_tasks(self.loop)
+
+    def stop(self):
+        """The loop is closed, with whatever is on it."""
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.thread.join(PATIENCE)
+            self.loop.close()
+
+
+@pytest.fixture
+def loop(clock):
+    """Nothing may be left on it at the end but what the test has taken out of ``unhandled`` itself."""
+    made = LoopThread(clock)
+    yield made
+    if not made.loop.is_closed():
+        until(lambda: not made.tasks(), "all tasks have ended")
+    made.watched.close()
+    made.stop()
+    gc.collect()
+    assert made.unhandled == []
+
+
+@pytest.fixture
+def make_async(loop, make):  # in this order: the loop outlives the controllers
+    """``make_async(reconcile, **options)`` is a controller whose coroutines run on ``loop``, not started."""
+    return lambda reconcile, **options: make(reconcile, **{"loop": loop, **options})
 
 
 # Events.

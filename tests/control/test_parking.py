@@ -215,7 +215,7 @@ def test_the_text_of_an_error_is_one_line_and_not_long():
 
 
 def test_a_last_run_that_was_never_settled_says_nothing_of_a_later_one(make, runs, clock):
-    """The limiter fails in the middle of the last run's fate: what was noted then is not believed when it is long over."""
+    """The limiter fails in the middle of the last run's fate: what was noted then is not believed when that is over."""
     parking = Parking()
     parking.last_run(KEY)
     assert not parking.admits(KEY, news=False)

@@ -1,11 +1,14 @@
 """Kopf is kept quiet about objects that are only watched, and about nothing else."""
 
 import logging
+from contextvars import copy_context
 
 import kopf
 import pytest
 
-from workqueue.plugin.noise import FINALIZER, HandlerNoise, leave_finalizers_alone
+from workqueue.base.keys import ObjectKey
+from workqueue.control.context import RunContext, enter
+from workqueue.plugin.noise import FINALIZER, HandlerNoise, RunFieldsEverywhere, leave_finalizers_alone
 
 LOGGER = logging.getLogger("kopf.objects")
 
@@ -91,6 +94,73 @@ def test_the_lines_are_those_that_this_kopf_writes():
 
     [made] = registry._watching.get_all_handlers()
     assert str(made) == "Handler 'workqueue/pods'"
+
+
+# The fields of runs.
+
+
+class Kept(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.ids = []
+
+    def emit(self, record):
+        self.ids.append(getattr(record, "reconcile_id", None))
+
+
+@pytest.fixture
+def kept():
+    """``kept(name)`` is a handler of that logger, which passes nothing on."""
+    changed = []
+
+    def make(name):
+        logger, handler = logging.getLogger(name), Kept()
+        changed.append((logger, handler, logger.propagate, logger.level))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = not name
+        return handler
+
+    yield make
+    for logger, handler, propagate, level in changed:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+        logger.setLevel(level)
+
+
+def log_in_a_run(name):
+    def run():
+        enter(RunContext("pods", ObjectKey("default", "a"), "1-2-3", 1))
+        logging.getLogger(name).info("something")
+
+    copy_context().run(run)
+
+
+def test_every_handler_that_there_is_gets_the_fields_and_loses_them_at_the_end(kept):
+    everywhere = RunFieldsEverywhere()
+    root, own = kept(""), kept("tests.of.its.own")
+    everywhere.attach()
+    for name in ("", "tests.anything", "tests.of.its.own"):
+        log_in_a_run(name)
+    assert (root.ids, own.ids) == (["1-2-3", "1-2-3"], ["1-2-3"])
+    everywhere.detach()
+    for name in ("", "tests.of.its.own"):
+        log_in_a_run(name)
+    assert (root.ids[2:], own.ids[1:]) == ([None], [None])
+    assert (root.filters, own.filters) == ([], [])
+
+
+def test_handlers_that_came_meanwhile_get_them_at_the_next_call_and_each_once(kept):
+    everywhere = RunFieldsEverywhere()
+    first = kept("tests.first")
+    everywhere.attach()
+    second = kept("tests.second")
+    everywhere.attach()
+    log_in_a_run("tests.second")
+    assert second.ids == ["1-2-3"]
+    assert len(first.filters) == len(second.filters) == 1
+    everywhere.detach()
+    assert (first.filters, second.filters) == ([], [])
 
 
 # The finalizer.

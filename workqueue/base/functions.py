@@ -1,10 +1,13 @@
 """What a user's function looks like from outside: mistakes are found when it is given, not when it is called."""
 
+import functools
 import inspect
 
 
 def is_async(function: object) -> bool:
     """Whether a call returns something to be awaited, or to be iterated over asynchronously, and runs nothing."""
+    while isinstance(function, functools.partial):
+        function = function.func
     return any(
         check(each)
         for check in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)

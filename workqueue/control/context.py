@@ -64,8 +64,16 @@ class RunFields(logging.Filter):
 class KeyLogger(logging.LoggerAdapter[logging.Logger]):
     """Puts the worker and the key in front of each message, and the run's fields into each record."""
 
+    def __init__(self, logger: logging.Logger, run: RunContext) -> None:
+        """Made in the thread of the worker: a coroutine logs in another, which says nothing.
+
+        :param logger: writes.
+        :param run: which run.
+        """
+        super().__init__(logger, run.fields())
+        self._prefix = f"[{threading.current_thread().name.removeprefix('workqueue-')}] {run.key}: "
+
     def process(self, msg: object, kwargs: Any) -> tuple[object, Any]:
         """See :class:`logging.LoggerAdapter`."""
         kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
-        worker = threading.current_thread().name.removeprefix("workqueue-")
-        return f"[{worker}] {(self.extra or {}).get('key')}: {msg}", kwargs
+        return f"{self._prefix}{msg}", kwargs

@@ -38,14 +38,14 @@ from workqueue.control.result import ReconcileFunc, Request, TimeLimitExceeded, 
 from workqueue.control.runs import Run, Runs
 from workqueue.control.shape import check_shape
 from workqueue.control.tally import ControllerStatistics, Tally
-from workqueue.control.tracing import span, tracer
+from workqueue.control.tracing import Spans
 from workqueue.queues import PriorityQueue, RateLimitingQueue
 
 logger = logging.getLogger("workqueue.control")
 
 #: Seconds until a worker whose own loop failed goes on: client-go's wait.UntilWithContext(…, time.Second).
 RESTART_PAUSE = 1.0
-#: Seconds that the workers, all together, are waited for once the drain is over.
+#: Seconds that the workers, all together, are waited for once the drain is over; longer if their tasks were cancelled.
 JOIN_TIMEOUT = 0.5
 #: For who must go on when the controller's clock raises.
 REAL = RealClock()
@@ -113,6 +113,7 @@ class Controller:
         self._attempts = Attempts()
         self._parking = Parking()
         self._reasons = Reasons()
+        self._spans = Spans(name)
         self._outcomes = Outcomes(
             name,
             queue=queue,
@@ -136,6 +137,8 @@ class Controller:
         self._ending = Ending(self._clock)
         #: True once a stop has nothing to wait for any more. Never False again, so it needs no lock.
         self._is_over = False
+        #: What the latest stop has left running. Written at its end.
+        self._left: list[str] = []
 
     # What may be asked of it, from any thread.
 
@@ -274,18 +277,21 @@ class Controller:
         self._pool.close()
         self.queue.shut_down()
         self._runs.close()
-        for run in self._runs.under_way():
-            run.call.cancel()
-        until = time.monotonic() + JOIN_TIMEOUT
+        grace = max((run.call.cancel() for run in self._runs.under_way()), default=0.0)
+        until = time.monotonic() + max(JOIN_TIMEOUT, grace)
         stuck = {run.worker.thread for run in self._runs.under_way() if run.is_stuck}
         for thread in self._pool.threads():
             if thread is not threading.current_thread() and thread not in stuck:
                 thread.join(max(0.0, until - time.monotonic()))
+        left = self._runs.under_way()
+        self._left = [f"{run.key} ({run.call.stack() or 'nowhere to be seen'})" for run in left]
+        for run in left:
+            run.call.abandon()
         return drained
 
     def left(self) -> list[str]:
-        """What a stop has left running: each key, and where its run is, in one line."""
-        return [f"{run.key} ({run.call.stack() or 'nowhere to be seen'})" for run in self._runs.under_way()]
+        """What a stop has left running: each key, and where its run was then, in one line."""
+        return self._left
 
     def _state(self) -> tuple[Readiness, int]:
         return self._initial.state(synced=self._synced())
@@ -411,7 +417,7 @@ class Controller:
             key=key,
             retry=retry,
             priority=priority,
-            logger=KeyLogger(logger, context.fields()),
+            logger=KeyLogger(logger, context),
             lifetime=Lifetime(self._ending, until=until),
             cache=self._cache,
             id=context.reconcile_id,
@@ -429,12 +435,17 @@ class Controller:
         self._outcomes.begins(key)
         self._runs.begin(run)
         error: BaseException | None = None
-        try:
-            with span(tracer(), context):
+        with self._spans.around(context) as span:
+            try:
                 result = checked(run.call.run())
-        except BaseException as raised:
-            error = raised
-        if not self._runs.end(run):
+            except BaseException as raised:
+                error = raised
+            in_time = self._runs.end(run)
+            if error is not None or not in_time:
+                span.failed(self._time_limit_exceeded() if error is None else error)
+            else:
+                span.answered(result.outcome)
+        if not in_time:
             self._pool.returned(worker)
             logger.info(
                 "controller %s: %s ended %.3g s after its time was over; what it answered is not looked at",
@@ -467,13 +478,16 @@ class Controller:
         enter(run.context)
         try:
             self._tally.run_took(self._clock.now() - run.began)
-            self._outcomes.failed(run.key, TimeLimitExceeded(f"not over within {self.timeout:g} s"))
+            self._outcomes.failed(run.key, self._time_limit_exceeded())
         except BaseException:
             self._put_back(run.key, run.priority)
             raise
         finally:
             if run.awaited:
                 self._initial.finished(run.key)
+
+    def _time_limit_exceeded(self) -> TimeLimitExceeded:
+        return TimeLimitExceeded(f"not over within {self.timeout:g} s")
 
     def _is_stuck(self, run: Run[Worker]) -> None:
         """It is still there: name it, and let another worker have its place."""

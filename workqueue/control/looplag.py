@@ -3,12 +3,13 @@
 One coroutine that computes, or calls something that blocks, holds up all others, the intake of events
 included. So while any run is on the loop, a thread asks it for a sign, again and again; while none
 is, nothing runs. A sign that is late is a lag; one that does not come is told once, with the place
-where the loop is.
+where the loop is. Whoever waits for something on a loop that was closed under it is told as well.
 """
 
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from workqueue.base.clock import Clock
@@ -26,7 +27,7 @@ LIMIT = 0.5
 class LoopStatistics:
     """A loop at one instant."""
 
-    #: Seconds that the last sign took; while one is awaited, how long already, if that is more.
+    #: Seconds that the last sign took; while one is awaited, how long already, if that is more. 0 with nothing on it.
     lag: float = 0.0
     #: How often it was blocked.
     blocked: int = 0
@@ -41,47 +42,59 @@ class WatchedLoop:
         """
         #: What coroutines are run on.
         self.loop = loop
+        #: The identifier of the thread that it runs in.
+        self.thread = threading.get_ident()
         self._clock = clock
-        self._loop_thread = threading.get_ident()
         self._changed = threading.Condition()
         # All below are guarded by the lock of _changed.
-        #: Runs on the loop.
-        self._runs = 0
+        #: Of the runs on the loop: who is to be told that it was closed.
+        self._runs: set[Callable[[], None]] = set()
         #: When the sign that is awaited was asked for; None if none is.
         self._asked: float | None = None
         self._lag = 0.0
         self._blocked = 0
         self._closed = False
-        self._thread: threading.Thread | None = None
+        self._watcher: threading.Thread | None = None
 
-    def run_began(self) -> None:
-        """Something is on the loop from now on."""
-        with self._changed:
-            self._runs += 1
-            if self._closed or self._runs > 1:
-                return
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="workqueue-loop", daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
+    def run_began(self, lost: Callable[[], None]) -> None:
+        """Something is on the loop from now on.
 
-    def run_ended(self) -> None:
-        """It is not any more."""
+        :param lost: called, in a thread of ours, if the loop is closed before :meth:`run_ended`.
+        :raises RuntimeError: if there is no thread to be had; then nothing began.
+        """
         with self._changed:
-            self._runs -= 1
+            if self._watcher is None and not self._closed:
+                watcher = threading.Thread(target=self._watch, name="workqueue-loop", daemon=True)
+                watcher.start()
+                self._watcher = watcher
+            self._runs.add(lost)
+            if len(self._runs) == 1:
+                self._lag = 0.0
+                self._changed.notify_all()
+
+    def run_ended(self, lost: Callable[[], None]) -> None:
+        """It is not any more.
+
+        :param lost: as it was given to :meth:`run_began`.
+        """
+        with self._changed:
+            self._runs.discard(lost)
 
     def close(self) -> None:
         """Look after it no more."""
         with self._changed:
             self._closed = True
+            self._asked = None
             self._changed.notify_all()
-            thread = self._thread
-        if thread is not None:
-            thread.join()
+            watcher = self._watcher
+        if watcher is not None:
+            watcher.join()
 
     def statistics(self) -> LoopStatistics:
         """The loop at this instant."""
         with self._changed:
+            if not self._runs:
+                return LoopStatistics(0.0, self._blocked)
             lag = self._lag if self._asked is None else max(self._lag, self._clock.now() - self._asked)
             return LoopStatistics(lag, self._blocked)
 
@@ -90,10 +103,16 @@ class WatchedLoop:
             try:
                 self.loop.call_soon_threadsafe(self._sign)
             except RuntimeError:  # the loop is closed
+                self._tell_closed()
                 return
-            if not self._wait_for_sign():
-                self._tell()
-                self._wait_for_sign(for_ever=True)
+            is_told = False
+            while not self._wait_for_sign():
+                if self.loop.is_closed():
+                    self._tell_closed()
+                    return
+                if not is_told:
+                    is_told = True
+                    self._tell_blocked()
 
     def _wait_for_work(self) -> bool:
         """Sleep until the next sign is to be asked for; False once closed."""
@@ -101,17 +120,18 @@ class WatchedLoop:
             until = self._clock.now() + PERIOD
             while not self._closed and (not self._runs or self._clock.now() < until):
                 self._clock.wait(self._changed, until if self._runs else None)
-            self._asked = self._clock.now()
+            if not self._closed:
+                self._asked = self._clock.now()
             return not self._closed
 
-    def _wait_for_sign(self, *, for_ever: bool = False) -> bool:
+    def _wait_for_sign(self) -> bool:
         """Sleep until it came, which is True, or for as long as it may take."""
         with self._changed:
+            until = self._clock.now() + LIMIT
             while not self._closed and self._asked is not None:
-                until = self._asked + LIMIT
-                if not for_ever and self._clock.now() >= until:
+                if self._clock.now() >= until:
                     return False
-                self._clock.wait(self._changed, None if for_ever else until)
+                self._clock.wait(self._changed, until)
             return True
 
     def _sign(self) -> None:
@@ -122,7 +142,7 @@ class WatchedLoop:
                 self._asked = None
                 self._changed.notify_all()
 
-    def _tell(self) -> None:
+    def _tell_blocked(self) -> None:
         with self._changed:
             self._blocked += 1
         task = asyncio.current_task(self.loop)
@@ -130,5 +150,13 @@ class WatchedLoop:
             "the loop has not turned for %g s, and nothing else on it goes on, the intake of events included; %s: %s",
             LIMIT,
             f"it is busy with {task.get_name()}" if task is not None else "no task is to be seen",
-            stack_of(self._loop_thread),
+            stack_of(self.thread) or "nowhere to be seen",
         )
+
+    def _tell_closed(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._asked = None
+            runs = list(self._runs)
+        for lost in runs:
+            lost()

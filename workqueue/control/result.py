@@ -4,6 +4,7 @@ Source: controller-runtime pkg/reconcile/reconcile.go. It returns None or a :cla
 any exception is a failure and is retried with a growing delay; :class:`TerminalError` is not retried.
 """
 
+import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -128,7 +129,10 @@ class Request:
 
         :param seconds: how long.
         :return: True if the run should end now: see :attr:`stopping`.
+        :raises RuntimeError: in an ``async def``, where it would hold up the loop.
         """
+        if _is_in_loop():
+            raise RuntimeError("request.wait in an async def would hold up the loop: use await asyncio.sleep(…)")
         return self.lifetime.wait(seconds)
 
     def get(self) -> dict[str, Any] | None:
@@ -150,6 +154,14 @@ class Request:
                 "this controller was made without a cache: pass wait_for=[informer] to manager.controller"
             )
         return self.cache
+
+
+def _is_in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 #: Takes a request, returns None or a Result: a plain function, or an ``async def``.

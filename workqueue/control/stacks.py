@@ -29,11 +29,17 @@ def stack_inside(coroutine: Any, *, up_from: CodeType | None = None) -> str:
     :return: "" if it has ended.
     """
     found = []
-    while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+    while (frame := _frame(coroutine)) is not None:
         if frame.f_code is not up_from:
             found.append(frame)
-        coroutine = coroutine.cr_await
+        # What is not written in Python, such as a future, is the end.
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
     return _told(reversed(found))
+
+
+def _frame(waiting: Any) -> FrameType | None:
+    """Of a coroutine, or of a generator: ``__await__`` may be one."""
+    return getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
 
 
 def _outwards(frame: FrameType | None, down_to: CodeType | None) -> Iterator[FrameType]:

@@ -48,18 +48,24 @@ class HandlerNoise(logging.Filter):
 
 
 class RunFieldsEverywhere:
-    """Whatever is logged during a run carries which run it is, also by loggers that know nothing of runs."""
+    """Whatever is logged during a run carries which run it is, also by loggers that know nothing of runs.
+
+    A logger's filters see what is logged by it alone, a handler's whatever comes to it. So all handlers have one.
+    """
 
     def __init__(self) -> None:
         self._filter = RunFields()
-        #: Those that Kopf has set up for this run.
+        #: Those that have the filter.
         self._handlers: list[logging.Handler] = []
 
     def attach(self) -> None:
-        """From now on."""
-        self._handlers = list(logging.getLogger().handlers)
-        for handler in self._handlers:
-            handler.addFilter(self._filter)
+        """From now on, in all handlers that there are: Kopf's, and the user's. Later ones are for another call."""
+        root = logging.getLogger()
+        for each in (root, *list(root.manager.loggerDict.values())):
+            for handler in each.handlers if isinstance(each, logging.Logger) else ():
+                if handler not in self._handlers:
+                    handler.addFilter(self._filter)
+                    self._handlers.append(handler)
 
     def detach(self) -> None:
         """No more."""

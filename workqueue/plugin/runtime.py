@@ -216,7 +216,6 @@ class Runtime:
         self._stopping.clear()
         self._reason = None
         self._noise.attach()
-        self._run_fields.attach()
         self._watched = WatchedLoop(clock=self.clock, loop=self._loop)
         if self._used:
             for informer in self._informers:
@@ -275,6 +274,7 @@ class Runtime:
     async def _log_in(self, settings: kopf.OperatorSettings, **kwargs: Any) -> kopf.ConnectionInfo:
         """Kopf's login. It is also the first thing of ours that runs after all startup handlers are through."""
         self._running = True
+        self._run_fields.attach()  # to what those have set up, too
         # Kopf takes the signals an iteration of the loop after it began its tasks, this one included.
         for _ in range(3):
             await asyncio.sleep(0)
@@ -324,6 +324,7 @@ class Runtime:
         self.login.close()
         if self._watched is not None:
             self._watched.close()
+            self._watched = None
         self._noise.detach()
         self._run_fields.detach()
         self._impatience.disarm()
