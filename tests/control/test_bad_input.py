@@ -165,7 +165,7 @@ def test_a_done_that_raises_is_tried_until_the_key_is_out_of_hands(make, runs, q
     controller = make(runs)
     controller.start()
     controller.add(KEY)
-    until(lambda: clock.step(0.1) or controller.queue.statistics().processing == 0 and not broken)
+    until(lambda: clock.step(0.1) or (controller.queue.statistics().processing == 0 and not broken))
     controller.add(KEY)
     runs.wait(2)
     assert controller.statistics().restarts == 2

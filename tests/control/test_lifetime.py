@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tests.control.conftest import PATIENCE, until
+from tests.control.conftest import PATIENCE, Gate, until
 from workqueue.control import Ending, Lifetime
 
 
@@ -117,3 +117,27 @@ def test_a_run_that_becomes_stuck_during_a_stop_ends_the_wait_for_it(make, runs,
     stop.join(PATIENCE)
     assert answers == [False]
     assert clock.now() == 11.0
+
+
+def test_a_worker_that_was_stuck_and_is_not_any_more_drains_as_any_other(make, runs, gate, clock):
+    end = Gate()
+    runs.answer = lambda request: {"hung": gate, "last": end}.get(request.name, lambda _: None)(request)
+    controller = make(runs, timeout=10.0, max_replacements=0)
+    controller.start()
+    controller.add("default/hung")
+    runs.wait(1)
+    until(lambda: controller._runs._sleeps_until is not None)
+    until(lambda: clock.step(1.0) or controller.statistics().lost == 1)
+    gate.set()
+    until(lambda: controller.statistics().lost == 0)
+    controller.add("default/last")
+    runs.wait(2)
+    controller.add("default/queued")
+    answers = []
+    stop = threading.Thread(target=lambda: answers.append(controller.stop(1000.0)))
+    stop.start()
+    until(lambda: controller.queue.shutting_down)
+    end.set()
+    stop.join(PATIENCE)
+    assert answers == [True]
+    assert runs.keys[-1].name == "queued"
