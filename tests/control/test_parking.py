@@ -214,8 +214,26 @@ def test_the_text_of_an_error_is_one_line_and_not_long():
     assert len(told.error) <= room.LENGTH + 1
 
 
-def test_a_last_run_that_was_never_settled_says_nothing_of_a_later_one(make, runs, clock):
-    """The limiter fails in the middle of the last run's fate: what was noted then is not believed when that is over."""
+def test_a_last_run_that_was_never_settled_is_followed_by_one_that_is(make, runs, clock, gate):
+    """A judge fails in the middle of its fate, and there was news of it meanwhile."""
+    broken = [OSError("no verdict")]
+    runs.answer = lambda request: gate(request) or RuntimeError("no luck")
+
+    def judge(error):
+        if broken:
+            raise broken.pop()
+
+    controller = make(runs, max_retries=0, judge=judge)
+    controller.start()
+    controller.add(KEY)
+    runs.wait(1)
+    add_as(controller, UPDATE)
+    gate.set()
+    until(lambda: controller.statistics().restarts == 1)
+    until(lambda: clock.step(0.1) or controller.statistics().parked == 1)
+
+
+def test_what_was_noted_of_a_last_run_is_gone_when_it_has_ended():
     parking = Parking()
     parking.last_run(KEY)
     assert not parking.admits(KEY, news=False)

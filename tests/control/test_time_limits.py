@@ -44,7 +44,12 @@ def overrun(controller, clock, runs):
     settle_watch(controller)
     assert controller.statistics().stuck == ()
     clock.step(0.1)
+    until(lambda: controller.statistics().timeout == 1)
+    settle_watch(controller)
+    assert controller.statistics().stuck == ()
+    clock.step(1.0)
     until(lambda: len(controller.statistics().stuck) == 1)
+    until(lambda: controller.statistics().lost == 0 or not controller._pool._max_replacements)
 
 
 def settle_watch(controller):
@@ -55,14 +60,14 @@ def test_a_thread_that_overruns_is_named_with_its_key_and_its_place_and_replaced
     controller = make(hang, workers=1, timeout=10.0)
     overrun(controller, clock, hang)
     [stuck] = controller.statistics().stuck
-    assert (stuck.key, stuck.seconds) == (HUNG, 10.0)
+    assert (stuck.key, stuck.seconds) == (HUNG, 11.0)
     assert "threading.py" in stuck.stack
     assert "conftest.py" in stuck.stack
     assert "calls.py" not in stuck.stack
     until(lambda: "is stuck" in caplog.text)
     [line] = [record for record in caplog.records if "is stuck" in record.getMessage()]
     assert line.levelno == logging.ERROR
-    assert "controller pods: default/hung is stuck for 10 s (workqueue-pods-0); another worker has its place: /" in (
+    assert "controller pods: default/hung is stuck for 11 s (workqueue-pods-0); another worker has its place: /" in (
         line.getMessage()
     )
     assert line.reconcile_id == stuck.id
@@ -89,7 +94,7 @@ def test_what_ends_late_is_not_looked_at_and_its_key_is_handed_out_only_then(mak
     assert hang.retries == [0, 0, 1]
     statistics = controller.statistics()
     assert (statistics.success, statistics.error, statistics.stuck) == (2, 1, ())
-    assert "default/hung ended 5 s after its time was over; what it answered is not looked at" in caplog.text
+    assert "default/hung ended 6 s after its time was over; what it answered is not looked at" in caplog.text
     until(lambda: controller.statistics().workers == 2 and len(alive()) == 3, "the replaced one has gone home")
 
 
@@ -116,11 +121,13 @@ def test_so_many_are_replaced_at_a_time_and_then_there_is_one_less(make, runs, g
     controller.start()
     for number in range(8):
         controller.add(f"default/{number}")
-    for count in range(4):
-        busy = min(2 * (count + 1), 2 + replaced)
+    for busy in dict.fromkeys((2, 2 + replaced)):
         runs.wait(busy)
         settle_watch(controller)
         clock.step(10.0)
+        until(lambda wanted=busy: controller.statistics().timeout == wanted)
+        settle_watch(controller)
+        clock.step(1.0)
         until(lambda wanted=busy: len(controller.statistics().stuck) == wanted)
     statistics = controller.statistics()
     assert (statistics.replaced, statistics.lost, len(runs)) == (replaced, 2, 2 + replaced)
@@ -157,29 +164,36 @@ def test_a_run_is_in_time_up_to_its_deadline_and_knows_it(make, runs, clock):
 
 
 def test_code_that_waits_as_it_should_is_never_stuck(make, runs, clock):
-    runs.answer = lambda request: (
-        runs.said.append(request.wait(60)) or RuntimeError("no time") if request.retry == 0 else None
-    )
-    runs.said = []
+    said = []
+    runs.answer = lambda request: said.append(request.wait(60)) if request.retry == 0 else None
     controller = make(runs, timeout=10.0)
     controller.start()
     controller.add(OTHER)
+    runs.wait(1)
     clock.wait_for_waiters(2)
+    settle_watch(controller)
     clock.step(10.0)
-    until(lambda: runs.said == [True])
-    until(lambda: controller.statistics().error == 1)
-    until(lambda: len(runs) == 2 or clock.step(0.01))
+    until(lambda: said == [True])
+    settle(controller)
+    until(lambda: clock.step(0.1) or controller.statistics().success >= 1)
+    statistics = controller.statistics()
+    assert (statistics.replaced, statistics.stuck) == (0, ())
 
 
-def test_a_limit_fails_a_run_like_any_error_until_the_key_is_parked(make, runs, clock):
-    runs.answer = lambda request: request.wait(1000) and None
+def test_a_limit_fails_a_run_like_any_error_until_the_key_is_parked(make, runs, clock, gate):
+    ends = [Gate() for _ in range(3)]
+    runs.answer = lambda request: ends[request.retry](request)
     controller = make(runs, timeout=10.0, max_retries=2)
     controller.start()
     controller.add(OTHER)
-    for count in range(1, 4):
+    for count, end in enumerate(ends, 1):
         runs.wait(count)
-        until(lambda: clock.step(0.5) or controller.statistics().timeout >= count)  # noqa: B023
-        until(lambda: clock.step(0.01) or len(runs) > count or controller.parked())  # noqa: B023
+        settle_watch(controller)
+        clock.step(10.0)
+        until(lambda wanted=count: controller.statistics().timeout == wanted)
+        end.set()
+        settle(controller)
+        clock.step(0.5)
     [parked] = controller.parked()
     assert (parked.error, parked.runs) == ("not over within 10 s", 3)
 
@@ -277,11 +291,12 @@ def test_a_limiter_that_raises_in_the_watch_costs_no_key_and_does_not_end_the_wa
     gate.set()
     until(lambda: controller.statistics().stuck == ())
     until(lambda: clock.step(0.1) or controller.statistics().success == 1, "its key comes again")
-    runs_before = len(hang)
-    hang.answer = lambda request: request.wait(1000) and None
+    runs_before, end = len(hang), Gate()
+    hang.answer = end
     controller.add(OTHER)
     hang.wait(runs_before + 1)
     until(lambda: clock.step(1.0) or controller.statistics().timeout == 2, "the watch goes on")
+    end.set()
 
 
 def test_a_handler_of_the_log_that_raises_does_not_end_the_watch(make, hang, gate, clock):

@@ -16,7 +16,7 @@ from workqueue.control.looplag import WatchedLoop
 from workqueue.control.result import Request
 from workqueue.control.stacks import stack_inside, stack_of
 
-#: Seconds that a task which was cancelled has to end.
+#: Seconds that a task which was cancelled has to end, and a thread whose code looks at ``request.stopping``.
 CANCEL_GRACE = 1.0
 
 
@@ -66,8 +66,8 @@ class ThreadCall:
         return answer
 
     def cancel(self) -> float:
-        """See :class:`Call`: a thread cannot be stopped."""
-        return 0.0
+        """See :class:`Call`: a thread cannot be stopped; code that asks whether it should stop is told so by now."""
+        return CANCEL_GRACE
 
     def abandon(self) -> None:
         """See :class:`Call`: it goes on as long as the process."""

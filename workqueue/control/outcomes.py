@@ -76,8 +76,6 @@ class Outcomes:
         self._parking.release(key)
         if self._max_retries is not None and self._attempts.failures(key) >= self._max_retries:
             self._parking.last_run(key)
-        else:
-            self._parking.run_ended(key)  # one that was not settled, as the limiter failed
 
     def finished(self, key: ObjectKey, result: Result) -> None:
         """A run has answered."""

@@ -127,8 +127,7 @@ class Pool:
     def pause(self) -> None:
         """Take no key until :meth:`resume`; runs under way go on."""
         with self._lock:
-            self._paused = True
-        self._wake()
+            self._paused = True  # who waits for a key asks before it takes one, and may as well wait there
 
     def resume(self) -> None:
         """Go on."""

@@ -108,7 +108,7 @@ class Runs(Generic[W]):
         #: Of them, those that have a deadline and time left. As all have the same time, the first is due first.
         self._timed: dict[Run[W], None] = {}
         #: Of them, those that have failed by the end of their time, and should end now: by when. The first is due first
-        #: but for one that has no grace.
+        #: but for one that has no grace, as its loop is closed.
         self._ending: dict[Run[W], float] = {}
         #: What the watch is at: it cannot end meanwhile, so that what is done about it is done about no later run.
         self._at: Run[W] | None = None
