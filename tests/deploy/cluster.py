@@ -68,7 +68,8 @@ class Cluster:
         answer = self._session.request(method, self.url + path, json=body, headers=headers, timeout=30)
         if "Warning" in answer.headers:
             self.warnings.append(answer.headers["Warning"])
-        found: Object = answer.json()
+        is_json = answer.headers.get("Content-Type", "").startswith("application/json")  # a path of nothing is text
+        found: Object = answer.json() if is_json else {}
         if not answer.ok:
             raise Refused(found.get("message", answer.text), code=answer.status_code)
         return found
@@ -95,7 +96,7 @@ class Cluster:
             for each in documents:
                 self.apply(each)
                 if each["kind"] == "CustomResourceDefinition":
-                    eventually(lambda: self._is_served(each), f"what {each['metadata']['name']} defines")
+                    eventually(lambda each=each: self._is_served(each), f"what {each['metadata']['name']} defines")
             yield
         finally:
             for each in reversed(documents):
