@@ -24,6 +24,8 @@ from workqueue import Manager, ObjectKey, Request, Result
 from workqueue.base.environment import count, setting
 
 GROUP, VERSION, PLURAL, KIND = "samplecontroller.k8s.io", "v1alpha1", "foos", "Foo"
+#: Seconds that a write may take; the client by itself waits for ever, and its worker with it.
+TIMEOUT = 30.0
 
 manager = Manager()
 recorder = manager.recorder("sample-controller")
@@ -43,7 +45,7 @@ def reconcile(request: Request) -> Result | None:
         return None
     if "deletionTimestamp" in foo["metadata"]:
         return None  # its Deployment goes with it: the garbage collector sees to that
-    name = foo["spec"].get("deploymentName")
+    name = (foo.get("spec") or {}).get("deploymentName")
     if not name:
         request.logger.error("foo has no spec.deploymentName")
         return None  # trying again is of no use: it comes again when somebody has changed it
@@ -67,7 +69,7 @@ def bring_about(foo: dict[str, Any], key: ObjectKey) -> dict[str, Any]:
     api = client.AppsV1Api(manager.kubernetes())
     deployment = deployments.get(key)
     if deployment is None:
-        made = api.create_namespaced_deployment(key.namespace, desired(foo, key))
+        made = api.create_namespaced_deployment(key.namespace, desired(foo, key), _request_timeout=TIMEOUT)
         return written(key, made)
     if not is_controlled_by(deployment, foo):
         message = f'Resource "{key.name}" already exists and is not managed by Foo'
@@ -76,7 +78,8 @@ def bring_about(foo: dict[str, Any], key: ObjectKey) -> dict[str, Any]:
     replicas = foo["spec"].get("replicas")
     if replicas is not None and deployment["spec"].get("replicas") != replicas:
         corrected = {**deployment, "spec": {**deployment["spec"], "replicas": replicas}}
-        return written(key, api.replace_namespaced_deployment(key.name, key.namespace, corrected))
+        answer = api.replace_namespaced_deployment(key.name, key.namespace, corrected, _request_timeout=TIMEOUT)
+        return written(key, answer)
     return deployment
 
 
@@ -124,8 +127,9 @@ def tell_status(foo: dict[str, Any], deployment: dict[str, Any]) -> None:
         return
     changed = copy.deepcopy(foo)
     changed["status"] = {**(foo.get("status") or {}), "availableReplicas": available}
+    namespace, name = foo["metadata"]["namespace"], foo["metadata"]["name"]
     client.CustomObjectsApi(manager.kubernetes()).replace_namespaced_custom_object_status(
-        GROUP, VERSION, foo["metadata"]["namespace"], PLURAL, foo["metadata"]["name"], changed
+        GROUP, VERSION, namespace, PLURAL, name, changed, _request_timeout=TIMEOUT
     )
 
 

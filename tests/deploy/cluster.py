@@ -16,10 +16,12 @@ from tests.operators.harness import eventually
 
 Object = dict[str, Any]
 
+EXTENSIONS = "/apis/apiextensions.k8s.io/v1"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 #: Where objects of a kind are, and whether in a namespace; what is not here is not applied.
 PLACES = {
     "Namespace": ("/api/v1", "namespaces", False),
+    "CustomResourceDefinition": (EXTENSIONS, "customresourcedefinitions", False),
     "ServiceAccount": ("/api/v1", "serviceaccounts", True),
     "Pod": ("/api/v1", "pods", True),
     "ConfigMap": ("/api/v1", "configmaps", True),
@@ -66,7 +68,8 @@ class Cluster:
         answer = self._session.request(method, self.url + path, json=body, headers=headers, timeout=30)
         if "Warning" in answer.headers:
             self.warnings.append(answer.headers["Warning"])
-        found: Object = answer.json()
+        is_json = answer.headers.get("Content-Type", "").startswith("application/json")  # a path of nothing is text
+        found: Object = answer.json() if is_json else {}
         if not answer.ok:
             raise Refused(found.get("message", answer.text), code=answer.status_code)
         return found
@@ -92,6 +95,8 @@ class Cluster:
         try:
             for each in documents:
                 self.apply(each)
+                if each["kind"] == "CustomResourceDefinition":
+                    eventually(lambda each=each: self._is_served(each), f"what {each['metadata']['name']} defines")
             yield
         finally:
             for each in reversed(documents):
@@ -131,6 +136,17 @@ class Cluster:
         if document["kind"] == "Namespace":
             eventually(lambda: self._finalised(path), f"the end of {path}")
         eventually(lambda: self.find(path) is None, f"the end of {path}")
+
+    def _is_served(self, definition: Object) -> bool:
+        """Objects of a new kind are not found at first, then "(re)initializing"."""
+        spec = definition["spec"]
+        try:
+            path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
+            return bool(self.call("GET", path))
+        except Refused as error:
+            if error.code not in (404, 429):
+                raise
+            return False
 
     def _delete(self, path: str) -> None:
         try:

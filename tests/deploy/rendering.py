@@ -21,6 +21,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "deploy/helm/kopf-workqueue"
 BASE = ROOT / "deploy/kustomize/base"
+FOOS = ROOT / "deploy/kustomize/foos"
 #: What the base is called, and a release must be to be the same.
 NAME = "kopf-workqueue"
 

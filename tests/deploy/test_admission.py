@@ -15,6 +15,8 @@ EVERYTHING = {
     "image": {"repository": "registry.example.com/kwq", "digest": f"sha256:{'0' * 64}", "pullPolicy": "Always"},
     "imagePullSecrets": [{"name": "registry"}],
     "workers": 64,
+    "podTtl": {"default": "90s", "dryRun": False},
+    "foos": {"enabled": True, "crd": True},
     "logLevel": "debug",
     "logFormat": "json",
     "resources": {"requests": {"cpu": 1, "memory": "512Mi"}, "limits": {"ephemeral-storage": "1Gi", "cpu": "1.5"}},

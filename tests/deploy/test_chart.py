@@ -92,6 +92,17 @@ def test_in_named_namespaces_there_is_nothing_cluster_wide():
     assert subjects == [[{"kind": "ServiceAccount", "name": NAME, "namespace": "mine"}]] * 2
 
 
+def test_in_named_namespaces_foos_and_the_time_to_live_have_rights_there_only():
+    values = {"namespaces": ["blue", "green"], "foos": {"enabled": True, "crd": False}, "podTtl": {"dryRun": False}}
+    objects = render_chart(values, namespace="mine")
+    roles = [each for each in objects if each["kind"] == "Role"]
+    assert [each["metadata"]["namespace"] for each in roles] == ["blue", "green"]
+    assert not [each for each in objects if each["kind"].startswith("Cluster")]
+    everywhere = one(render_chart({**values, "namespaces": []}), "ClusterRole")["rules"]
+    assert [each["rules"] for each in roles] == [everywhere, everywhere]
+    assert container(objects)["args"] == ["-n", "blue", "-n", "green", "operator/pods.py", "operator/foos.py"]
+
+
 def test_it_can_be_a_part_of_another_chart(tmp_path):
     (tmp_path / "outer/charts").mkdir(parents=True)
     shutil.copytree(CHART, tmp_path / "outer/charts" / NAME)
@@ -114,6 +125,17 @@ def test_the_notes_name_what_there_is():
     assert commands[0][5] == f"deployment/pods-{NAME}"
     assert "blue, green" in notes
     assert "whole cluster" in render_files()["NOTES.txt"]
+
+
+def test_the_notes_say_what_else_is_done():
+    plain = render_files()["NOTES.txt"]
+    assert "Foos" not in plain
+    assert "deletes" not in plain
+    assert "looks after the Foos" in render_files({"foos": {"enabled": True}})["NOTES.txt"]
+    deleting = render_files({"podTtl": {"default": "7d", "dryRun": False}})["NOTES.txt"]
+    assert "It deletes finished pods after 7d" in deleting.replace("\n", " ")
+    annotated = render_files({"podTtl": {"dryRun": False}})["NOTES.txt"]
+    assert "It deletes finished pods that are annotated" in annotated.replace("\n", " ")
 
 
 def test_the_notes_warn_of_an_image_that_is_in_no_registry():

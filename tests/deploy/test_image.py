@@ -65,7 +65,9 @@ def test_the_image_has_its_dependencies_and_no_tools(image):
 
 
 def test_the_image_has_the_operators_as_they_are(image):
-    assert (image.at("/app/operator/pods.py")).read_bytes() == (ROOT / "operator/pods.py").read_bytes()
+    operators = {each.name: each.read_bytes() for each in (ROOT / "operator").glob("*.py")}
+    assert {"foos.py", "pods.py"} <= operators.keys()
+    assert {each.name: each.read_bytes() for each in image.at("/app/operator").iterdir()} == operators
     assert [each.name for each in image.at("/app").iterdir()] == ["operator"]
     assert not list(image.at("/app").rglob("__pycache__"))
 

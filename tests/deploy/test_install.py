@@ -3,7 +3,7 @@
 import pytest
 
 from tests.deploy.cluster import PLACES, path_of
-from tests.deploy.rendering import BASE, CHART, NAME, container, kubectl, render_base, render_chart
+from tests.deploy.rendering import BASE, CHART, FOOS, NAME, container, kubectl, render_base, render_chart
 
 pytestmark = pytest.mark.deploy
 
@@ -47,6 +47,28 @@ def test_helm_installs_upgrades_and_uninstalls(cluster, helm):
         cluster.remove(namespace)
 
 
+def test_helm_keeps_the_definition_of_foos_and_takes_it_over_again(cluster, helm):
+    base, plural, _ = PLACES["CustomResourceDefinition"]
+    path = f"{base}/{plural}/foos.samplecontroller.k8s.io"
+    with_foos = {"foos": {"enabled": True}}
+    try:
+        helm.install(CHART, "pods", namespace="by-helm", create_namespace=True)
+        assert cluster.find(path) is None
+        helm.upgrade(CHART, "pods", with_foos, namespace="by-helm")
+        made = cluster.call("GET", path)["metadata"]["uid"]
+        helm.upgrade(CHART, "pods", {"workers": 5}, namespace="by-helm")
+        assert container([deployment_of(cluster, "by-helm", f"pods-{NAME}")])["args"] == ["-A", "operator/pods.py"]
+        assert cluster.call("GET", path)["metadata"]["uid"] == made, "with it all Foos would have gone"
+        helm.upgrade(CHART, "pods", with_foos, namespace="by-helm")
+        helm.uninstall("pods")
+        assert cluster.call("GET", path)["metadata"]["uid"] == made
+        helm.install(CHART, "pods", with_foos, namespace="by-helm")
+        helm.uninstall("pods")
+    finally:
+        cluster.remove({"kind": "CustomResourceDefinition", "metadata": {"name": "foos.samplecontroller.k8s.io"}})
+        cluster.remove({"kind": "Namespace", "metadata": {"name": "by-helm"}})
+
+
 def workers_of(deployment):
     (found,) = deployment["spec"]["template"]["spec"]["containers"]
     return next(each["value"] for each in found["env"] if each["name"] == "POD_WORKERS")
@@ -64,17 +86,18 @@ def test_helm_refuses_a_typo_before_anything_exists(cluster, helm):
         cluster.remove({"kind": "Namespace", "metadata": {"name": "by-helm"}})
 
 
-def test_kubectl_applies_the_base_and_removes_it(control_plane, cluster):
-    objects = render_base()
+@pytest.mark.parametrize("folder", [BASE, FOOS], ids=["base", "foos"])
+def test_kubectl_applies_it_and_removes_it(control_plane, cluster, folder):
+    objects = render_base(folder)
     try:
-        first = kubectl("apply", "-k", str(BASE), kubeconfig=control_plane.kubeconfig)
+        first = kubectl("apply", "-k", str(folder), kubeconfig=control_plane.kubeconfig)
         assert first.stderr == ""
         assert [line.split()[-1] for line in first.stdout.splitlines()] == ["created"] * len(objects)
-        again = kubectl("apply", "-k", str(BASE), kubeconfig=control_plane.kubeconfig)
+        again = kubectl("apply", "-k", str(folder), kubeconfig=control_plane.kubeconfig)
         assert {line.split()[-1] for line in again.stdout.splitlines()} == {"unchanged"}
-        assert container([deployment_of(cluster, NAME, NAME)])["args"] == ["-A", "operator/pods.py"]
+        assert container([deployment_of(cluster, NAME, NAME)])["args"] == container(objects)["args"]
         # It does not wait for the end of the namespace: that is a controller's work, which may not be there.
-        gone = kubectl("delete", "--wait=false", "-k", str(BASE), kubeconfig=control_plane.kubeconfig)
+        gone = kubectl("delete", "--wait=false", "-k", str(folder), kubeconfig=control_plane.kubeconfig)
         assert len(gone.stdout.splitlines()) == len(objects)
     finally:
         for each in reversed(objects):

@@ -16,7 +16,7 @@ from tests.cluster.controlplane import ControlPlane
 from tests.deploy import container as containers
 from tests.deploy.cluster import Cluster
 from tests.deploy.dockerfile import Image
-from tests.deploy.rendering import NAME, container, one, pod_template, render_base, render_chart
+from tests.deploy.rendering import FOOS, NAME, container, kubectl, one, pod_template, render_base, render_chart
 from tests.operators.harness import Subprocess, eventually
 
 pytestmark = pytest.mark.deploy
@@ -28,11 +28,11 @@ FOR_PATTERNS = {("list", "", "namespaces", ""), ("watch", "", "namespaces", "")}
 
 
 def always_used(objects: Iterable[dict]) -> set[tuple[str, str, str, str]]:
-    """What is granted, but for the right to list pods: a streaming list is a watch.
+    """What is granted, but for the rights to list: a streaming list is a watch.
 
     A server without streaming lists is asked for pages, and after an interruption every server for one page.
     """
-    return {right for right in granted(objects) if right[0] != "list" or right[2] != "pods"}
+    return {right for right in granted(objects) if right[0] != "list"}
 
 
 @pytest.fixture
@@ -49,6 +49,14 @@ def make_pod(cluster: Cluster, namespace: str, name: str) -> None:
     cluster.call("POST", f"/api/v1/namespaces/{namespace}/pods", {"metadata": {"name": name}, "spec": spec})
 
 
+def finish_pod(cluster: Cluster, namespace: str, name: str, **annotations: str) -> None:
+    """What a kubelet says in the end."""
+    path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+    merge = "application/merge-patch+json"
+    cluster.call("PATCH", path, {"metadata": {"annotations": annotations}}, kind=merge)
+    cluster.call("PATCH", f"{path}/status", {"status": {"phase": "Succeeded"}}, kind=merge)
+
+
 def granted(objects: Iterable[dict]) -> set[tuple[str, str, str, str]]:
     """(verb, group, resource, namespace or "" for everywhere) of all roles; each of them must be bound."""
     objects = list(objects)
@@ -63,6 +71,10 @@ def granted(objects: Iterable[dict]) -> set[tuple[str, str, str, str]]:
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     }
+
+
+def _with_subresource(reference: dict[str, str]) -> str:
+    return "/".join(filter(None, (reference["resource"], reference.get("subresource"))))
 
 
 class Deployed:
@@ -100,13 +112,18 @@ class Deployed:
         return [each for each in found if each.get("user", {}).get("username") == user]
 
     def asked(self) -> set[tuple[str, str, str, str]]:
-        """(verb, group, resource, namespace or "") of everything it asked for, but for its own rights."""
+        """(verb, group, resource, namespace or "") of everything it asked for, but for its own rights.
+
+        The namespace is "" also for what was asked in one and is granted in all.
+        """
+        everywhere = {right[:3] for right in granted(self.objects) if not right[3]}
         references = [(each["verb"], each["objectRef"]) for each in self.requests() if "objectRef" in each]
-        return {
-            (verb, what.get("apiGroup", ""), what["resource"], what.get("namespace", ""))
+        rights = [
+            ((verb, what.get("apiGroup", ""), _with_subresource(what)), what.get("namespace", ""))
             for verb, what in references
             if not (verb == "create" and what["resource"] in REVIEWS)
-        }
+        ]
+        return {(*right, "" if right in everywhere else namespace) for right, namespace in rights}
 
     def refused(self) -> set[tuple[str, str]]:
         return {
@@ -169,6 +186,76 @@ def test_the_whole_cluster(way, deployed, cluster, others):
     assert files_of(made.image.root) == before, "a read-only file system would not do"
     assert [*(made.folder / "container/tmp").iterdir(), *(made.folder / "container/home").iterdir()] == []
     assert cluster.warnings == []
+
+
+@pytest.mark.parametrize("way", ["kustomize", "helm", "helm in one namespace"])
+def test_with_foos(way, deployed, cluster, others, control_plane):
+    blue, green = others
+    if way == "kustomize":
+        objects = render_base(FOOS)
+    else:
+        values = {"foos": {"enabled": True}} | ({"namespaces": [blue]} if "one" in way else {})
+        made_by_helm = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "chosen"}}
+        objects = [made_by_helm, *render_chart(values, name="foos", namespace="chosen")]
+        objects.sort(key=lambda each: each["kind"] == "Deployment")  # as Helm does it: last
+    made = deployed(objects)
+    foos = f"/apis/samplecontroller.k8s.io/v1alpha1/namespaces/{blue}/foos"
+    deployment = f"/apis/apps/v1/namespaces/{blue}/deployments/web"
+    merge = "application/merge-patch+json"
+    body = {
+        "apiVersion": "samplecontroller.k8s.io/v1alpha1",
+        "kind": "Foo",
+        "metadata": {"name": "one"},
+        "spec": {"deploymentName": "web", "replicas": 2},
+    }
+
+    def replicas():
+        found = cluster.find(deployment)
+        return found and found["spec"]["replicas"]
+
+    with made.running() as operator:
+        does_its_job(operator, cluster, [blue])
+        cluster.call("POST", foos, body)
+        eventually(lambda: replicas() == 2, "the Deployment")
+        cluster.call("PATCH", f"{deployment}/scale", {"spec": {"replicas": 5}}, kind=merge)
+        eventually(lambda: replicas() == 2, "the correction")
+        eventually(lambda: made.asked() >= always_used(objects), "the use of every right")
+        shown = kubectl("describe", "foo", "one", "-n", blue, kubeconfig=control_plane.kubeconfig).stdout
+        cluster.call("DELETE", f"{foos}/one")
+        cluster.call("DELETE", deployment)
+    (line,) = [line.split() for line in shown.splitlines() if "Synced" in line]
+    assert line[0] == "Normal"
+    assert line[-3:] == ["Foo", "synced", "successfully"]
+    assert "sample-controller" in line
+    wanted = granted(objects) | ({("list", "", "namespaces", "")} if "one" in way else set())
+    assert made.asked() <= wanted
+    assert {each for each in made.refused() if not each[1].startswith("/api/v1/namespaces?")} == set()
+    if "one" in way:
+        assert {namespace for *_, namespace in granted(objects)} == {blue}
+        assert green not in operator.output()
+
+
+def test_with_a_time_to_live_it_may_delete_pods_and_tell_of_it(deployed, cluster, others):
+    blue, green = others
+    objects = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "chosen"}},
+        *render_chart({"podTtl": {"default": "0s", "dryRun": False}}, name="pods", namespace="chosen"),
+    ]
+    made = deployed(objects)
+    make_pod(cluster, blue, "odd")
+    with made.running() as operator:
+        does_its_job(operator, cluster, others)
+        finish_pod(cluster, blue, "present")
+        path = f"/api/v1/namespaces/{blue}/pods"
+        eventually(lambda: cluster.find(f"{path}/present") is None, "the end of the finished pod")
+        finish_pod(cluster, blue, "odd", **{"workqueue.kopf.dev/ttl": "soon"})
+        eventually(lambda: "workqueue.kopf.dev/ttl: 'soon'" in operator.output(), "a warning")
+        finish_pod(cluster, blue, "odd", look="again")
+        eventually(lambda: made.asked() >= always_used(objects), "the use of every right")
+        assert cluster.find(f"{path}/odd")
+        assert cluster.find(f"/api/v1/namespaces/{green}/pods/present")
+    assert made.asked() <= granted(objects)
+    assert made.refused() == set()
 
 
 def test_with_namespaces_added_to_the_role_it_follows_a_pattern(deployed, cluster, others):

@@ -6,7 +6,7 @@ import tomllib
 import pytest
 import yaml
 
-from tests.deploy.rendering import BASE, CHART, NAME, ROOT, container, one, render_base, render_chart
+from tests.deploy.rendering import BASE, CHART, FOOS, NAME, ROOT, container, one, render_base, render_chart
 
 pytestmark = pytest.mark.deploy
 
@@ -35,6 +35,17 @@ def test_the_chart_as_it_is_gives_the_kustomize_base_but_for_the_namespace():
     # Helm makes a release's namespace itself (--create-namespace), and a chart that holds it cannot be installed twice.
     del base["Namespace", None, NAME]
     assert chart == base
+
+
+def test_the_chart_with_foos_gives_the_overlay_with_foos():
+    overlay = by_identity(render_base(FOOS))
+    chart = by_identity([without_helms_own_labels(each) for each in render_chart({"foos": {"enabled": True}})])
+    del overlay["Namespace", None, NAME]
+    definition = chart["CustomResourceDefinition", None, "foos.samplecontroller.k8s.io"]
+    # In the other it is nobody's: whoever made it.
+    del definition["metadata"]["labels"]
+    assert definition["metadata"]["annotations"].pop("helm.sh/resource-policy") == "keep"
+    assert chart == overlay
 
 
 def test_the_comparison_sees_a_difference():

@@ -51,6 +51,36 @@ def resources(objects):
     return container(objects)["resources"]
 
 
+def variables(objects):
+    """Those of the environment that say something of the time to live."""
+    return {each["name"]: each["value"] for each in container(objects)["env"] if each["name"].startswith("POD_TTL")}
+
+
+def time_to_live(objects):
+    return variables(objects), rules(objects)
+
+
+def rules(objects):
+    """What may be done, as group/resource: verbs."""
+    found = one(objects, "ClusterRole")["rules"]
+    return {f"{each['apiGroups'][0]}/{each['resources'][0]}": each["verbs"] for each in found}
+
+
+READ_PODS = {"/pods": ["list", "watch"]}
+TELL = {"/events": ["create", "patch"]}
+LOOK_AFTER_FOOS = {
+    "samplecontroller.k8s.io/foos": ["list", "watch"],
+    "samplecontroller.k8s.io/foos/status": ["update"],
+    "apps/deployments": ["list", "watch", "create", "update"],
+}
+
+
+def with_foos(objects):
+    definitions = [each["metadata"]["name"] for each in objects if each["kind"] == "CustomResourceDefinition"]
+    return args(objects), rules(objects), definitions
+
+
+BOTH = ["-A", "operator/pods.py", "operator/foos.py"]
 #: What each value does: (path, value, what to look at, what is there then). The first row of a path is a change.
 EFFECTS: list[tuple[str, Any, Callable[[list[dict]], Any], Any]] = [
     ("image.repository", "example.com:5000/a/b", image, "example.com:5000/a/b:0.1.0"),
@@ -65,6 +95,24 @@ EFFECTS: list[tuple[str, Any, Callable[[list[dict]], Any], Any]] = [
     ),
     ("workers", 12345678, lambda objects: container(objects)["env"][0], {"name": "POD_WORKERS", "value": "12345678"}),
     ("workers", 1, lambda objects: container(objects)["env"][0], {"name": "POD_WORKERS", "value": "1"}),
+    ("podTtl.default", "7d", time_to_live, ({"POD_TTL": "7d"}, READ_PODS)),
+    ("podTtl.default", "never", variables, {"POD_TTL": "never"}),
+    ("podTtl.default", "1.5h", variables, {"POD_TTL": "1.5h"}),
+    (
+        "podTtl.dryRun",
+        False,
+        time_to_live,
+        ({"POD_TTL_DRY_RUN": "false"}, {"/pods": ["list", "watch", "delete"]} | TELL),
+    ),
+    ("podTtl.dryRun", True, time_to_live, ({}, READ_PODS)),
+    (
+        "foos.enabled",
+        True,
+        with_foos,
+        (BOTH, READ_PODS | LOOK_AFTER_FOOS | TELL, ["foos.samplecontroller.k8s.io"]),
+    ),
+    ("foos", {"enabled": True, "crd": False}, with_foos, (BOTH, READ_PODS | LOOK_AFTER_FOOS | TELL, [])),
+    ("foos.crd", True, with_foos, (BOTH[:2], READ_PODS, [])),
     ("namespaces", ["a", "b-1"], args, ["-n", "a", "-n", "b-1", "operator/pods.py"]),
     ("logLevel", "warning", args, ["--quiet", "-A", "operator/pods.py"]),
     ("logLevel", "info", args, ["-A", "operator/pods.py"]),
@@ -111,6 +159,16 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"workers": "abc"}, "/workers"),
     ({"workers": "4"}, "/workers"),
     ({"workers": None}, "'workers'"),
+    ({"podTtl": {"default": "7 days"}}, "/podTtl/default"),
+    ({"podTtl": {"default": "-1h"}}, "/podTtl/default"),
+    ({"podTtl": {"default": "90"}}, "/podTtl/default"),
+    ({"podTtl": {"default": 90}}, "/podTtl/default"),
+    ({"podTtl": {"dryRun": "no"}}, "/podTtl/dryRun"),
+    ({"podTtl": {"dryrun": False}}, "'dryrun'"),
+    ({"podTtl": "7d"}, "/podTtl"),
+    ({"foos": True}, "/foos"),
+    ({"foos": {"enabled": "yes"}}, "/foos/enabled"),
+    ({"foos": {"enable": True}}, "'enable'"),
     ({"namespaces": "blue"}, "/namespaces"),
     ({"namespaces": ["Blue_1"]}, "/namespaces/0"),
     ({"namespaces": ["blue", "team-*"]}, "/namespaces/1"),
@@ -158,7 +216,7 @@ def test_a_mistake_is_refused_by_name(values, named):
 def test_every_value_is_refused_when_it_is_of_another_kind():
     import helm_python  # no package of the ordinary tests
 
-    for path in [*leaves(DEFAULTS), "image", "resources", "serviceAccount"]:
+    for path in [*leaves(DEFAULTS), "image", "resources", "serviceAccount", "podTtl", "foos"]:
         with pytest.raises(helm_python.HelmValuesError, match=f"/{path.replace('.', '/')}"):
             render_chart(values_with(path, [{"odd": True}]))
 

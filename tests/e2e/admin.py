@@ -9,7 +9,9 @@ from tests.operators.harness import ROOT, eventually
 
 #: What is deployed is what is tested.
 BASE = ROOT / "deploy/kustomize/base"
+FOOS = ROOT / "deploy/kustomize/foos"
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
+_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 
 class Admin(Client):
@@ -85,6 +87,19 @@ class Admin(Client):
         }
         self.call("POST", f"{_RBAC}/clusterroles", role)
         self.call("POST", f"{_RBAC}/clusterrolebindings", binding)
+
+    def let_operator_look_after_foos(self) -> None:
+        """Add the rights of operator/foos.py to that role, as the overlay does; returns when they are in force."""
+        path = f"{_RBAC}/clusterroles/kopf-workqueue"
+        rules = yaml.safe_load((FOOS / "rights.yaml").read_text(encoding="utf-8"))
+        added = [each["value"] for each in rules]
+        self.patch(path, {"rules": [*deployed("ClusterRole", "kopf-workqueue")["rules"], *added]})
+        for rule in added:
+            for verb in rule["verbs"]:
+                resource, _, subresource = rule["resources"][0].partition("/")
+                asked = {"group": rule["apiGroups"][0], "resource": resource, "verb": verb, "subresource": subresource}
+                review = {"spec": {"user": "operator", "resourceAttributes": asked}}
+                eventually(lambda review=review: self.call("POST", _REVIEWS, review)["status"]["allowed"], "a right")
 
     def forbid_operator_to_read(self) -> None:
         """Undo that."""

@@ -38,3 +38,26 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{/* The least rights for what is run, in each namespace that is served or everywhere. */}}
+{{- define "kopf-workqueue.rules" -}}
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch{{ if not .Values.podTtl.dryRun }}, delete{{ end }}]
+{{- if .Values.foos.enabled }}
+- apiGroups: [samplecontroller.k8s.io]
+  resources: [foos]
+  verbs: [list, watch]
+- apiGroups: [samplecontroller.k8s.io]
+  resources: [foos/status]
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [list, watch, create, update]
+{{- end }}
+{{- if or .Values.foos.enabled (not .Values.podTtl.dryRun) }}
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+{{- end -}}
