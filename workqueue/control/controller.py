@@ -244,6 +244,28 @@ class Controller:
         if self.timeout is not None and not was_started and self._pool.is_started:
             self._runs.watch()
 
+    def run_next(self) -> ObjectKey | None:
+        """Work on the key that is next, in this thread and without workers; for tests, which decide what runs when.
+
+        Beside workers it is one more of them. Without them nobody looks after the time limit of the run: whoever moves
+        the clock meanwhile calls :meth:`expire_runs`.
+
+        :return: the key, after its run; None if none is ready, or the controller is paused.
+        """
+        if self._pool.is_paused:
+            return None
+        with contextlib.ExitStack() as stack:
+            try:
+                key, priority = stack.enter_context(self._hand_out(lambda: False, timeout=0))
+            except (TimeoutError, ShutDown):
+                return None
+            self._process(Worker(0, threading.current_thread().name), key, priority)
+            return key
+
+    def expire_runs(self) -> None:
+        """Fail the runs whose time is over by now: see :meth:`run_next`."""
+        self._runs.expire()
+
     def stop(self, grace: float) -> bool:
         """Accept no more keys, let the workers finish what is queued, then send them home.
 
@@ -302,13 +324,13 @@ class Controller:
                 self._restart_worker(key, priority, error)
 
     @contextlib.contextmanager
-    def _hand_out(self, unless: Callable[[], bool]) -> Iterator[tuple[ObjectKey, int]]:
+    def _hand_out(self, unless: Callable[[], bool], *, timeout: float | None = None) -> Iterator[tuple[ObjectKey, int]]:
         """The next key and its priority; done whatever happens to it."""
         queue = self.queue
         if isinstance(queue, PriorityQueue):
-            key, priority = queue.get_with_priority(unless=unless)
+            key, priority = queue.get_with_priority(timeout, unless=unless)
         else:
-            key, priority = queue.get(unless=unless), 0
+            key, priority = queue.get(timeout, unless=unless), 0
         try:
             yield key, priority
         finally:

@@ -46,8 +46,18 @@ class FakeClock:
         """
         if seconds < 0:
             raise ValueError(f"time does not go back: step({seconds})")
+        self.step_to(self._now + seconds)
+
+    def step_to(self, instant: float) -> None:
+        """:meth:`step`, to an instant: exactly there, which no sum of floats promises.
+
+        :param instant: one of :meth:`now`, not in the past.
+        :raises ValueError: if it is in the past.
+        """
         with self._lock:
-            self._now += seconds
+            if instant < self._now:
+                raise ValueError(f"time does not go back: step_to({instant}) at {self._now}")
+            self._now = instant
             due = {id(c): c for c, until in self._waiting if until is not None and until <= self._now}
         for condition in due.values():
             with condition:
