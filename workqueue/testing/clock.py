@@ -46,7 +46,9 @@ class FakeClock:
         """
         if seconds < 0:
             raise ValueError(f"time does not go back: step({seconds})")
-        self.step_to(self._now + seconds)
+        with self._lock:
+            due = self._move_locked(self._now + seconds)
+        self._wake(due)
 
     def step_to(self, instant: float) -> None:
         """:meth:`step`, to an instant: exactly there, which no sum of floats promises.
@@ -57,9 +59,16 @@ class FakeClock:
         with self._lock:
             if instant < self._now:
                 raise ValueError(f"time does not go back: step_to({instant}) at {self._now}")
-            self._now = instant
-            due = {id(c): c for c, until in self._waiting if until is not None and until <= self._now}
-        for condition in due.values():
+            due = self._move_locked(instant)
+        self._wake(due)
+
+    def _move_locked(self, instant: float) -> list[threading.Condition]:
+        """It is that instant; returns what those sleep on whose instant is reached."""
+        self._now = instant
+        return list({id(c): c for c, until in self._waiting if until is not None and until <= instant}.values())
+
+    def _wake(self, due: list[threading.Condition]) -> None:
+        for condition in due:
             with condition:
                 condition.notify_all()
 

@@ -23,9 +23,8 @@ class PassingClock(FakeClock):
         #: The threads whose sleeps let time pass; each adds and removes itself.
         self._passing: set[int] = set()
 
-    def step_to(self, instant: float) -> None:
-        """See :meth:`FakeClock.step_to`."""
-        super().step_to(instant)
+    def _wake(self, due: list[threading.Condition]) -> None:
+        super()._wake(due)
         self._on_move()
 
     def wait(self, condition: threading.Condition, until: float | None) -> None:
