@@ -115,8 +115,12 @@ def test_a_finalizer_keeps_an_object_until_it_is_taken_away(cluster, told):
     marked = cluster.delete("default/web")
     assert (marked["metadata"]["deletionTimestamp"], marked["metadata"]["generation"]) == ("2026-01-01T00:00:00Z", 2)
     assert cluster.objects.get("default/web") == marked
+    marked["metadata"]["finalizers"].clear()
+    assert cluster.delete("default/web")["metadata"]["finalizers"] == ["example.com/a"], "what is handed out is a copy"
     cluster.apply(named(metadata={"finalizers": []}))
-    assert told == [("add", "web", None, "1"), ("update", "web", "1", "2"), ("delete", "web", "3", None)]
+    assert told == [
+        ("add", "web", None, "1"), ("update", "web", "1", "2"), ("delete", "web", "3", None),
+    ]  # fmt: skip
     assert cluster.objects.get("default/web") is None
 
 
@@ -174,6 +178,8 @@ def test_a_watch_is_back_also_if_the_block_fails(cluster):
         raise KeyError
     assert cluster.objects.has_synced
     assert cluster.run_until_idle().keys == ["default/web"]
+    cluster.apply(named("next"))
+    assert cluster.run_until_idle().keys == ["default/next"]
 
 
 def test_a_resync_tells_each_object_again(cluster, told):

@@ -188,6 +188,20 @@ def test_what_is_asked_for_later_runs_then_however_time_is_cut(harness):
     assert [run.at for run in cluster.advance(65).runs] == pytest.approx([100.1, 130.1])
 
 
+def test_ten_tenths_of_a_second_are_one(harness):
+    cluster = harness(lambda request: Result.requeue(after=1))
+    cluster.apply(named())
+    cluster.run_until_idle()
+    assert [len(cluster.advance(0.1).runs) for _ in range(10)] == [0] * 9 + [1]
+
+
+def test_changes_do_not_lengthen_a_backoff(harness):
+    cluster = harness(fail, errors="keep", rate_limiter=ItemExponentialFailureRateLimiter(1, 100))
+    for number in range(5):
+        cluster.apply(named(spec={"number": number}))
+        assert cluster.run_until_idle().waiting == {"default/web": 1}
+
+
 def test_a_sleep_of_a_run_takes_no_time_but_the_clocks(harness):
     cluster = harness(lambda request: None if request.wait(3600) else Result.requeue(after=request.retry + 1))
     cluster.apply(named())
@@ -426,7 +440,7 @@ def test_the_owner_of_another_object_runs(harness):
 
 
 def test_an_owner_of_another_group_is_none_of_ours(harness):
-    cluster = harness(resource="foos", kind="Foo", api_version="example.com/v1")
+    cluster = harness(api_version="example.com/v1")
     secrets = cluster.informer("secrets", kind="Secret")
     cluster.owns(secrets)
     secrets.apply(owned("new", "web"))
@@ -582,3 +596,18 @@ def test_a_report_is_told_line_by_line(harness):
         "0.005 s  default/web  parked (a retry, run 2): OSError('no luck')\ndefault/web is parked"
     )
     assert [run.retry for run in cluster.run_until_idle().of("default/web")] == []
+
+
+def test_a_report_tells_what_came_of_the_last_run_of_each_key(harness):
+    cluster = harness(lambda request: None if request.retry else fail(request), errors="keep")
+    cluster.apply(named())
+    report = cluster.advance(1)
+    assert (report.keys, report.outcomes) == (["default/web"] * 2, {"default/web": "success"})
+    assert [run.outcome for run in report.of("default/web")] == ["error", "success"]
+
+
+def test_a_long_report_tells_the_last_runs(harness):
+    cluster = harness(lambda request: Result.requeue(after=1))
+    cluster.apply(named())
+    lines = str(cluster.advance(29)).splitlines()
+    assert (lines[0], len(lines)) == ("… 10 runs before", 22)

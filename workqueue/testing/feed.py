@@ -69,7 +69,7 @@ class FakeInformer:
         self._connected = True
         for body in existing:
             self._objects.put(body)
-        self._informer.replace(self._objects.all(), initial=True)
+        self._informer.replace(self._objects.all())
         self._informer.progress.mark_served()
         self._informer.progress.mark_synced()
         self._informer.progress.mark_told()

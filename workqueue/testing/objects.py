@@ -120,8 +120,8 @@ class Objects:
         metadata = body["metadata"]
         if not metadata.get("finalizers"):
             return self.end(key)
-        metadata["resourceVersion"] = self._numbers.version()
-        if "deletionTimestamp" not in metadata:
+        if "deletionTimestamp" not in metadata:  # else it waits already
+            metadata["resourceVersion"] = self._numbers.version()
             metadata["deletionTimestamp"] = self._numbers.timestamp()
             metadata["deletionGracePeriodSeconds"] = 0
             metadata["generation"] += 1
