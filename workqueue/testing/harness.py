@@ -6,20 +6,17 @@ is like the other, a debugger stops where it should, and what the test has patch
 not for is two workers at a time: :func:`workqueue.testing.explore` is.
 """
 
-import asyncio
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack
 
 from workqueue.base.errors import ConfigurationError
-from workqueue.base.functions import is_async
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import IndexFunc, Transform
-from workqueue.control import Controller, ReconcileFunc, Request, Result, TerminalError, TimeLimitExceeded
+from workqueue.control import Controller, ReconcileFunc
 from workqueue.control.events import EventRecorder
 from workqueue.control.options import MAX_STARVATION, QueueOptions
-from workqueue.control.outcomes import checked
 from workqueue.control.shape import check_shape
 from workqueue.informer import Kind
 from workqueue.informer.relations import MapFunc, OwnerHandler, check_function, map_handler
@@ -27,26 +24,12 @@ from workqueue.queues import PriorityQueue
 from workqueue.testing.feed import FakeInformer, KeyLike
 from workqueue.testing.kopf_errors import judge
 from workqueue.testing.objects import Numbers
-from workqueue.testing.passing import PassingClock
 from workqueue.testing.recording import RecordedEvents
-from workqueue.testing.report import NotIdle, Outcome, Report, Run
-from workqueue.testing.virtual_loop import VirtualLoop
+from workqueue.testing.report import Report
+from workqueue.testing.running import Runner
 
 #: Runs until a test is told that it never ends.
 LIMIT = 1000
-#: Seconds by which sums of floats may be wrong: a key that is due so much later is due now.
-ROUNDING = 1e-9
-
-#: What is counted of an outcome, the more telling first.
-_COUNTS: tuple[tuple[str, Outcome], ...] = (
-    ("given_up", "parked"),
-    ("terminal", "terminal"),
-    ("timeout", "timeout"),
-    ("error", "error"),
-    ("requeue_after", "requeue_after"),
-    ("requeue", "requeue"),
-    ("success", "success"),
-)
 
 
 class Harness:
@@ -86,17 +69,10 @@ class Harness:
         if unknown := sorted(set(queue) - QueueOptions.__optional_keys__):
             raise ConfigurationError(f"Harness({unknown[0]}=…): there is no such option")
         check_shape(resource, reconcile)
-        self.clock = PassingClock(moved=self._time_moved)
-        self._reconcile: Callable[[Request], Any] = reconcile
-        self._is_async = is_async(reconcile)
-        self._errors = errors
+        self._runner = Runner(reconcile, errors=errors)
+        self.clock = self._runner.clock
         self._numbers = Numbers(self.clock.now)
-        self._loop: VirtualLoop | None = None
         self._recorded: RecordedEvents | None = None
-        #: What handlers have raised and nobody was told of yet.
-        self._handler_errors: list[BaseException] = []
-        #: The run that goes on, as far as it is known; None between two.
-        self._running: _Watched | None = None
         options: QueueOptions = {"max_starvation": MAX_STARVATION, **queue}
         self.queue: PriorityQueue[ObjectKey] = PriorityQueue(
             name=resource, clock=self.clock, backoff="steady", **options
@@ -113,7 +89,7 @@ class Harness:
         )
         self.controller = Controller(
             resource,
-            self._call,
+            self._runner.call,
             queue=self.queue,
             cache=self.objects.indexer,
             max_retries=max_retries,
@@ -121,6 +97,7 @@ class Harness:
             judge=judge,
             clock=self.clock,
         )
+        self._runner.take(self.controller, self.queue)
         listen = {"add": self.objects.on_add, "update": self.objects.on_update, "delete": self.objects.on_delete}
         for each in on:
             if each not in listen:
@@ -182,8 +159,8 @@ class Harness:
             transform=transform,
             numbers=self._numbers,
             clock=self.clock,
-            failed=self._handler_errors.append,
-            told=self._raise_handler_errors,
+            failed=self._runner.handler_failed,
+            told=self._runner.raise_handler_errors,
         )
 
     def owns(self, source: FakeInformer) -> None:
@@ -233,7 +210,7 @@ class Harness:
         :raises RuntimeError: if a run calls it.
         :raises BaseException: what the reconcile function has raised, the first of it: see ``errors``.
         """
-        return self._run(until=self.clock.now(), limit=limit)
+        return self._runner.run(until=self.clock.now(), limit=limit)
 
     def advance(self, seconds: float, *, limit: int = LIMIT) -> Report:
         """Let time pass, and run each key at the instant at which it is due.
@@ -246,113 +223,7 @@ class Harness:
         """
         if not 0 <= seconds < math.inf:
             raise ValueError(f"advance({seconds!r}): expected seconds, 0 or more")
-        return self._run(until=self.clock.now() + seconds, limit=limit)
-
-    def _run(self, *, until: float, limit: int) -> Report:
-        if self._running is not None:
-            raise RuntimeError("the harness runs already: this was called by the reconcile function")
-        if self._is_async and _runs_a_loop():
-            raise RuntimeError("this thread runs an event loop: test an async function by a test that is a plain one")
-        self.controller.initial_keys_queued()
-        runs: list[Run] = []
-        while True:
-            run = self._run_next()
-            if run is not None:
-                runs.append(run)
-                if run.error is not None and not isinstance(run.error, _KEPT):
-                    raise run.error  # of pytest, or Ctrl-C: no answer of a reconcile function
-                self._raise_handler_errors()
-                if len(runs) > limit:
-                    raise NotIdle(self._report(runs), limit=limit)
-                continue
-            due = self.clock.now() + min(self.queue.waiting().values(), default=math.inf)
-            if due > until + ROUNDING:
-                break
-            self.clock.step_to(due)
-        if self.clock.now() < until:
-            self.clock.step_to(until)
-        report = self._report(runs)
-        if self._errors == "raise":
-            self._raise_first(report)
-        return report
-
-    def _run_next(self) -> Run | None:
-        watched = self._running = _Watched(self.clock.now())
-        before = self._counts()
-        try:
-            key = self.controller.run_next()
-        finally:
-            self._running = None
-        if key is None or watched.request is None:
-            return None
-        after = self._counts()
-        outcome = next(outcome for name, outcome in _COUNTS if after[name] > before[name])
-        error = watched.error
-        if after["timeout"] > before["timeout"]:
-            error = TimeLimitExceeded(f"not over within {self.controller.timeout:g} s")
-        request = watched.request
-        return Run(
-            key,
-            outcome,
-            reasons=request.reasons,
-            retry=request.retry,
-            priority=request.priority,
-            at=watched.at,
-            result=watched.result if error is None else None,
-            error=error,
-        )
-
-    def _counts(self) -> dict[str, int]:
-        statistics = self.controller.statistics()
-        return {name: getattr(statistics, name) for name, _ in _COUNTS}
-
-    def _report(self, runs: list[Run]) -> Report:
-        waiting = {str(key): round(seconds, 9) for key, seconds in self.queue.waiting().items()}
-        return Report(tuple(runs), waiting, tuple(str(parked.key) for parked in self.controller.parked(limit=LIMIT)))
-
-    def _raise_first(self, report: Report) -> None:
-        failed = [run for run in report.runs if run.error is not None and not _speaks_for_itself(run.error)]
-        if not failed:
-            return
-        error = failed[0].error
-        assert error is not None
-        error.add_note(f"in a run of the reconcile function: {failed[0]}")
-        if len(failed) > 1:
-            error.add_note(f"{len(failed) - 1} more runs failed, the last: {failed[-1]}")
-        error.add_note("to look at failures in the report instead: Harness(…, errors='keep')")
-        raise error
-
-    def _raise_handler_errors(self) -> None:
-        if self._handler_errors and self._running is None:
-            error, *_ = self._handler_errors
-            self._handler_errors.clear()
-            raise error
-
-    def _time_moved(self) -> None:
-        if self._running is not None:
-            self.controller.expire_runs()
-
-    # In a run.
-
-    def _call(self, request: Request) -> Result:
-        watched = self._running
-        assert watched is not None, "there are no workers that could call it"
-        watched.request = request
-        try:
-            with self.clock.passing():
-                answer = self._reconcile(request)
-                if self._is_async:
-                    answer = self._own_loop().run(answer, deadline=request.deadline)
-            watched.result = checked(answer)
-        except BaseException as error:
-            watched.error = error
-            raise
-        return watched.result
-
-    def _own_loop(self) -> VirtualLoop:
-        if self._loop is None:
-            self._loop = VirtualLoop(self.clock)
-        return self._loop
+        return self._runner.run(until=self.clock.now() + seconds, limit=limit)
 
     def _enqueue(self, *, key: ObjectKey, **_: object) -> None:
         self.controller.add(key)
@@ -379,40 +250,4 @@ class Harness:
         self.queue.shut_down()
         if self._recorded is not None:
             self._recorded.close()
-        if self._loop is not None:
-            self._loop.end()
-            self._loop = None
-
-
-class _Watched:
-    """What is seen of a run while it goes on."""
-
-    def __init__(self, at: float) -> None:
-        self.at = at
-        self.request: Request | None = None
-        self.result: Result | None = None
-        self.error: BaseException | None = None
-
-
-#: Errors that are an answer of a reconcile function, if a strange one.
-_KEPT = (Exception, asyncio.CancelledError, SystemExit)
-
-
-def _speaks_for_itself(error: BaseException) -> bool:
-    """Raised on purpose, to say what should become of the key."""
-    seen: BaseException | None = error
-    for _ in range(100):  # as many causes as anybody looks at
-        if seen is None:
-            break
-        if isinstance(seen, TerminalError):
-            return True
-        seen = seen.__cause__
-    return judge(error) is not None
-
-
-def _runs_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+        self._runner.close()

@@ -13,15 +13,17 @@ A test that a thing must not pass is overridden, which is then there to be read.
 import pytest
 
 # Before they are imported: so a failure of theirs is told with its values, as in a file of tests.
-pytest.register_assert_rewrite("workqueue.testing.contracts.queues", "workqueue.testing.contracts.stores")
+pytest.register_assert_rewrite(
+    "workqueue.testing.contracts.limiters", "workqueue.testing.contracts.queues", "workqueue.testing.contracts.stores"
+)
 
+from workqueue.testing.contracts.limiters import RateLimiterContract  # noqa: E402
 from workqueue.testing.contracts.queues import (  # noqa: E402
     AnyDelayingQueue,
     AnyQueue,
     AnyRateLimitingQueue,
     DelayingQueueContract,
     QueueContract,
-    RateLimiterContract,
     RateLimitingQueueContract,
 )
 from workqueue.testing.contracts.stores import AnyStore, IndexerContract, StoreContract  # noqa: E402

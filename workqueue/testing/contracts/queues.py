@@ -1,19 +1,17 @@
 """What every work queue must do, to be run against yours: derive from the class of what it is.
 
 Properties asserted by client-go's util/workqueue tests (queue_test.go, delaying_queue_test.go,
-default_rate_limiters_test.go), as far as client-go's queues and controller-runtime's agree. A queue
+rate_limiting_queue_test.go), as far as client-go's queues and controller-runtime's agree. A queue
 takes its time from the clock that it is made with.
 """
 
 import threading
-from collections.abc import Hashable
 from typing import Any, Protocol
 
 import pytest
 
 from workqueue.base.clock import Clock
 from workqueue.base.errors import ShutDown
-from workqueue.queues import RateLimiter
 from workqueue.testing.clock import FakeClock
 
 #: Seconds of real time after which a thread is given up.
@@ -386,64 +384,6 @@ class RateLimitingQueueContract(DelayingQueueContract):
         queue.add_rate_limited("foo")
         clock.step(1)
         assert _take_all(queue) == ["foo"]
-
-
-class RateLimiterContract:
-    """Every limiter: derive from it, name the class Test…, and say how one is made."""
-
-    #: Whether it counts for each key; False for one that has one budget for all, such as a bucket.
-    counts_keys = True
-
-    def make_limiter(self, clock: Clock) -> RateLimiter[Hashable]:
-        """A new limiter.
-
-        :param clock: its clock, if it has one.
-        """
-        raise NotImplementedError
-
-    def test_a_delay_is_a_number_and_not_negative(self) -> None:
-        limiter = self.make_limiter(FakeClock())
-        delays = [limiter.when(key) for _ in range(200) for key in ("a", "b")]
-        assert all(delay >= 0 for delay in delays)
-
-    def test_a_key_that_is_unknown_can_be_forgotten_and_was_put_off_never(self) -> None:
-        limiter = self.make_limiter(FakeClock())
-        limiter.forget("unknown")
-        assert limiter.num_requeues("unknown") == 0
-
-    def test_a_key_that_was_forgotten_was_put_off_never(self) -> None:
-        limiter = self.make_limiter(FakeClock())
-        for _ in range(3):
-            limiter.when("a")
-        limiter.forget("a")
-        assert limiter.num_requeues("a") == 0
-
-    def test_each_key_is_counted_for_itself(self) -> None:
-        if not self.counts_keys:
-            return
-        limiter = self.make_limiter(FakeClock())
-        first = [limiter.when("a") for _ in range(3)]
-        assert (limiter.num_requeues("a"), limiter.num_requeues("b")) == (3, 0)
-        assert [limiter.when("b") for _ in range(3)] == first
-        limiter.forget("a")
-        assert [limiter.when("a") for _ in range(3)] == first
-        assert limiter.num_requeues("b") == 3
-
-    def test_no_failure_is_lost_between_threads(self) -> None:
-        limiter = self.make_limiter(FakeClock())
-        start = threading.Barrier(4)
-
-        def fail() -> None:
-            start.wait(PATIENCE)
-            for _ in range(500):
-                limiter.when("a")
-
-        threads = [threading.Thread(target=fail, daemon=True) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(PATIENCE)
-        assert limiter.num_requeues("a") == (2000 if self.counts_keys else 0)
 
 
 def _take_all(queue: Any) -> list[object]:
