@@ -139,6 +139,25 @@ def rows():
 
 
 @cache
+def contract_tests():
+    """The tests of each contract that is shipped, by its class: its own, and those of the contracts it is made of."""
+    found = {}
+    for path in sorted((ROOT / "workqueue/testing/contracts").glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                found[node.name] = methods(node).union(*(found.get(base, ()) for base in bases(node)))
+    return found
+
+
+def methods(node):
+    return {part.name for part in node.body if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def bases(node):
+    return [base.id for base in node.bases if isinstance(base, ast.Name)]
+
+
+@cache
 def named_tests(path):
     """The names of the tests in a file, without running it: functions, methods, and assigned classes."""
     found = set()
@@ -146,8 +165,8 @@ def named_tests(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             found.add(node.name)
         elif isinstance(node, ast.ClassDef):
-            functions = (part for part in node.body if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef))
-            found |= {node.name} | {f"{node.name}::{function.name}" for function in functions}
+            functions = methods(node).union(*(contract_tests().get(base, ()) for base in bases(node)))
+            found |= {node.name} | {f"{node.name}::{function}" for function in functions}
         elif isinstance(node, ast.Assign):  # hypothesis: TestX = Machine.TestCase
             found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
     return {name for name in found if name.rpartition("::")[2].startswith("test_") or name.startswith("Test")}

@@ -175,3 +175,12 @@ def test_steps_of_many_threads_are_all_counted(background, hectic):
     for each in [background(stepper) for _ in range(4)]:
         each.result(PATIENCE)
     assert clock.now() == 2000.0
+
+
+def test_a_step_to_an_instant_ends_there_exactly_and_not_before_now():
+    clock = FakeClock(0.1)
+    clock.step_to(0.3)
+    assert clock.now() == 0.3
+    with pytest.raises(ValueError, match="time does not go back"):
+        clock.step_to(0.2)
+    assert clock.now() == 0.3

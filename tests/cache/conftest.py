@@ -9,8 +9,8 @@ __all__ = ["background", "hectic"]
 
 #: Modules whose tests are of caches that are too small to be packed by themselves.
 SMALL = {
-    "test_concurrent_reads", "test_hostile_functions", "test_index_lookup", "test_listers", "test_private_copies",
-    "test_store", "test_transform",
+    "test_concurrent_reads", "test_contract", "test_hostile_functions", "test_index_lookup", "test_listers",
+    "test_private_copies", "test_store", "test_transform",
 }  # fmt: skip
 
 

@@ -57,25 +57,6 @@ def test_what_is_added_is_found_in_every_way(indexer, reader):
     assert everything(reader) == {("default", "web"): web, ("", "n1"): node}
 
 
-@pytest.mark.parametrize("key", [ObjectKey("default", "web"), ("default", "web"), "default/web"])
-def test_an_object_is_found_by_any_form_of_its_key(indexer, reader, key):
-    put(indexer, pod("web"))
-    assert reader.get_by_key(key) == pod("web")
-    assert reader.entry(key).key == ("default", "web")
-
-
-def test_an_object_in_the_cluster_scope_is_found_by_its_name_alone(indexer, reader):
-    put(indexer, pod("n1", namespace=""))
-    assert reader.get_by_key("n1") == reader.get_by_key(("", "n1")) == pod("n1", namespace="")
-
-
-def test_one_name_in_two_namespaces_is_two_objects(indexer, reader):
-    put(indexer, pod("web", "a"), pod("web", "b"), pod("web", ""))
-    assert sorted(reader.list_keys()) == [("", "web"), ("a", "web"), ("b", "web")]
-    indexer.delete(pod("web", "a"))
-    assert sorted(everything(reader)) == [("", "web"), ("b", "web")]
-
-
 @pytest.mark.parametrize("key", ["a/b/c", "", "/a", "ns/", ("ns", ""), None])
 def test_a_key_that_names_no_object_is_an_error_and_not_absent(reader, key):
     with pytest.raises(InvalidKey):
@@ -169,12 +150,6 @@ def test_of_two_objects_with_one_key_a_replace_keeps_the_last(indexer, reader):
     changes = indexer.replace([pod(rv=1, node="n1"), pod("db"), pod(rv=2)])
     assert everything(reader) == {("default", "web"): pod(rv=2), ("default", "db"): pod("db")}
     assert len(changes) == 2
-
-
-def test_a_replace_by_nothing_empties_the_cache(indexer, reader):
-    put(indexer, pod("a"), pod("b"))
-    assert len(indexer.replace([])) == 2
-    assert everything(reader) == {}
 
 
 BAD = {"no name": {"metadata": {}}, "no JSON": {**pod("bad"), "status": object()}, "no object": None}

@@ -14,7 +14,7 @@ from workqueue.base.errors import ConfigurationError
 from workqueue.base.keys import ObjectKey
 from workqueue.base.origin import current_origin
 from workqueue.cache.entry import encode
-from workqueue.plugin.relations import OwnerHandler, map_handler
+from workqueue.informer.relations import OwnerHandler, map_handler
 from workqueue.plugin.sources import ResourceInformer
 from workqueue.testing import FakeClock
 

@@ -28,47 +28,6 @@ def take_all(queue):
 # Order and de-duplication.
 
 
-def test_keys_come_in_the_order_they_were_added(queue_class):
-    queue = queue_class()
-    for key in ("c", "a", "b"):
-        queue.add(key)
-    assert take_all(queue) == ["c", "a", "b"]
-
-
-def test_duplicates_do_not_grow_the_length(queue_class):
-    queue = queue_class()
-    queue.add("foo")
-    assert len(queue) == 1
-    queue.add("bar")
-    assert len(queue) == 2
-    queue.add("foo")
-    assert len(queue) == 2
-
-
-def test_two_adds_are_one_delivery(queue_class):
-    queue = queue_class()
-    queue.add("bar")
-    queue.add("bar")
-    queue.done(queue.get(timeout=0))
-    assert len(queue) == 0
-    with pytest.raises(TimeoutError):
-        queue.get(timeout=0)
-
-
-def test_a_waiting_key_that_is_added_again_keeps_its_place(queue_class):
-    queue = queue_class()
-    for key in ("a", "b", "a"):
-        queue.add(key)
-    assert take_all(queue) == ["a", "b"]
-
-
-def test_a_key_in_processing_is_not_counted_in_the_length(queue_class):
-    queue = queue_class()
-    queue.add("foo")
-    queue.get(timeout=0)
-    assert len(queue) == 0
-
-
 def test_a_key_added_again_in_processing_is_not_counted_in_the_length_before_its_done(trio_class):
     queue = trio_class()
     queue.add("foo")
@@ -77,19 +36,6 @@ def test_a_key_added_again_in_processing_is_not_counted_in_the_length_before_its
     assert len(queue) == 0
     queue.done("foo")
     assert len(queue) == 1
-
-
-def test_a_key_added_while_in_processing_comes_back_after_done(queue_class):
-    queue = queue_class()
-    queue.add("foo")
-    assert queue.get(timeout=0) == "foo"
-    queue.add("foo")
-    with pytest.raises(TimeoutError):
-        queue.get(timeout=0)
-    queue.done("foo")
-    assert queue.get(timeout=0) == "foo"
-    queue.done("foo")
-    assert len(queue) == 0
 
 
 def test_a_key_that_comes_back_goes_to_the_end(trio_class):
@@ -175,14 +121,6 @@ def test_an_empty_queue_is_true(queue_class):
 # Waiting.
 
 
-def test_get_with_timeout_zero_does_not_wait(queue_class):
-    queue = queue_class()  # the real clock: a wait would be one
-    with pytest.raises(TimeoutError, match="no key"):
-        queue.get(timeout=0)
-    queue.add("a")
-    assert queue.get(timeout=0) == "a"
-
-
 def test_get_waits_until_a_key_is_added(queue_class, clock, background):
     queue = queue_class(clock=clock)
     got = background(queue.get)
@@ -252,33 +190,6 @@ def test_a_worker_interrupted_while_it_wakes_leaves_the_key_to_another(queue_cla
 # done.
 
 
-def test_done_of_a_key_that_was_never_added_changes_nothing(queue_class):
-    queue = queue_class()
-    queue.add("a")
-    queue.done("b")
-    assert take_all(queue) == ["a"]
-    queue._check()
-
-
-def test_done_of_a_queued_key_does_not_queue_it_twice(queue_class):
-    queue = queue_class()
-    queue.add("a")
-    queue.done("a")
-    queue._check()
-    assert take_all(queue) == ["a"]
-
-
-def test_done_twice_is_done_once(queue_class):
-    queue = queue_class()
-    queue.add("a")
-    queue.get(timeout=0)
-    queue.add("a")
-    queue.done("a")
-    queue.done("a")
-    queue._check()
-    assert take_all(queue) == ["a"]
-
-
 # item().
 
 
@@ -326,63 +237,6 @@ def test_shutdown_wakes_every_sleeping_worker(queue_class, clock, background):
     clock.wait_for_waiters(4)
     queue.shut_down()
     assert [type(future.exception(PATIENCE)) for future in got] == [ShutDown] * 4
-
-
-def test_ready_keys_are_still_handed_out_after_shutdown(queue_class):
-    queue = queue_class()
-    queue.add("a")
-    queue.add("b")
-    queue.shut_down()
-    assert [queue.get(), queue.get()] == ["a", "b"]
-    with pytest.raises(ShutDown):
-        queue.get()
-
-
-def test_a_key_added_again_before_the_shutdown_comes_back_after_it(queue_class):
-    queue = queue_class()
-    queue.add("a")
-    queue.get(timeout=0)
-    queue.add("a")
-    queue.shut_down()
-    with pytest.raises(ShutDown):
-        queue.get()
-    queue.done("a")
-    assert queue.get() == "a"
-    queue.done("a")
-    with pytest.raises(ShutDown):
-        queue.get()
-
-
-def test_adds_after_shutdown_are_ignored(queue_class):
-    queue = queue_class()
-    queue.add("held")
-    queue.get(timeout=0)
-    queue.shut_down()
-    queue.add("new")
-    queue.add("held")
-    queue.done("held")
-    assert len(queue) == 0
-    with pytest.raises(ShutDown):
-        queue.get(timeout=0)
-    queue._check()
-
-
-def test_a_second_shutdown_is_harmless(queue_class):
-    queue = queue_class()
-    queue.add("a")
-    queue.shut_down()
-    queue.shut_down()
-    assert queue.get() == "a"
-
-
-def test_shutting_down_tells_of_either_shutdown(queue_class):
-    queue = queue_class()
-    assert not queue.shutting_down
-    queue.shut_down()
-    assert queue.shutting_down
-    queue = queue_class()
-    queue.shut_down_with_drain()
-    assert queue.shutting_down
 
 
 # Many threads.

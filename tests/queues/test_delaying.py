@@ -39,61 +39,6 @@ def trio_queue(delaying_trio_class, clock):
 # When.
 
 
-def test_a_delayed_key_comes_at_its_time_and_not_before_and_once(queue, clock):
-    queue.add_after("foo", 50)
-    assert len(queue) == 0
-    clock.step(49.5)
-    with pytest.raises(TimeoutError):
-        queue.get(timeout=0)
-    clock.step(0.5)
-    assert len(queue) == 1
-    assert take_all(queue) == ["foo"]
-    clock.step(10_000)
-    assert len(queue) == 0
-
-
-def test_of_two_delays_of_a_key_the_later_is_ignored(queue, clock):
-    queue.add_after("foo", 50)
-    queue.add_after("foo", 70)
-    assert queue.statistics().delayed == 1
-    clock.step(60)
-    assert take_all(queue) == ["foo"]
-    clock.step(20)
-    assert len(queue) == 0
-
-
-def test_of_two_delays_of_a_key_the_earlier_wins(queue, clock):
-    queue.add_after("foo", 50)
-    queue.add_after("foo", 30)
-    assert len(queue) == 0
-    assert queue.statistics().delayed == 1
-    clock.step(40)
-    assert take_all(queue) == ["foo"]
-    clock.step(20)
-    assert len(queue) == 0
-
-
-def test_keys_come_by_their_time_and_not_by_the_order_of_adding(queue, clock):
-    queue.add_after("late", 100)
-    queue.add_after("early", 5)
-    clock.step(6)
-    assert take_all(queue) == ["early"]
-    queue.add_after("last", 200)
-    clock.step(100)
-    assert take_all(queue) == ["late"]
-    clock.step(200)
-    assert take_all(queue) == ["last"]
-
-
-def test_keys_that_are_due_together_come_in_the_order_of_their_times(queue, clock):
-    queue.add_after("third", 1)
-    queue.add_after("second", 0.5)
-    queue.add_after("first", 0.25)
-    assert len(queue) == 0
-    clock.step(2)
-    assert take_all(queue) == ["first", "second", "third"]
-
-
 @pytest.mark.parametrize("far", [1, 1000, 1e9])
 def test_keys_due_within_a_moment_come_in_the_order_of_their_times(queue, clock, far):
     moments = [number * 37 % 64 for number in range(64)]
@@ -111,14 +56,6 @@ def test_keys_due_within_a_moment_come_in_the_order_of_their_times(queue, clock,
         queue.add_after("between", 1 / 2048)
         clock.step(1 / 1024)
         assert take_all(queue) == ["between", moment]
-
-
-def test_keys_of_one_instant_come_in_the_order_of_adding(queue, clock):
-    keys = [object() for _ in range(20)]  # not comparable: only the order may count
-    for key in keys:
-        queue.add_after(key, 1)
-    clock.step(1)
-    assert take_all(queue) == keys
 
 
 @pytest.mark.parametrize("delay", [0, -1, 0.0, -math.inf])
@@ -182,13 +119,6 @@ def test_a_plain_add_does_not_take_a_delay_back(trio_queue, clock):
     queue.add_after("foo", 5)
     queue.add("foo")
     assert take_all(queue) == ["foo"]
-    clock.step(5)
-    assert take_all(queue) == ["foo"]
-
-
-def test_a_delay_that_ends_while_the_key_waits_is_merged(queue, clock):
-    queue.add_after("foo", 5)
-    queue.add("foo")
     clock.step(5)
     assert take_all(queue) == ["foo"]
 

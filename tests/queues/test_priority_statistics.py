@@ -191,3 +191,20 @@ def test_a_key_got_with_its_priority_is_measured_as_any(queue, clock):
     queue.done("foo")
     statistics = queue.statistics()
     assert (durations(statistics.queue_duration), durations(statistics.work_duration)) == ((1, 1), (1, 2))
+
+
+# What waits.
+
+
+def test_the_keys_that_wait_are_told_with_their_times_the_earliest_first(queue, clock):
+    queue.add_after("late", 5)
+    queue.add_after("early", 2)
+    queue.add_with("second", priority=3, after=2)
+    queue.add("now")
+    assert queue.waiting() == {"early": 2, "second": 2, "late": 5}
+    assert list(queue.waiting())[-1] == "late"
+    clock.step(2)
+    assert queue.waiting() == {"late": 3}
+    queue.cancel("late")
+    assert queue.waiting() == {}
+    assert sorted(handle_all(queue)) == ["early", "now", "second"]

@@ -257,6 +257,26 @@ class Controller:
         if self.timeout is not None and not was_started and self._pool.is_started:
             self._runs.watch()
 
+    def run_next(self) -> ObjectKey | None:
+        """Work on the key that is next, in this thread and without workers; for tests, which decide what runs when.
+
+        Beside workers it is one more of them. Without them nobody looks after the time limit of the run: whoever moves
+        the clock meanwhile calls :meth:`expire_runs`.
+
+        :return: the key, after its run; None if none is ready, or the controller is paused.
+        """
+        worker = Worker(0, threading.current_thread().name)
+        try:
+            key, priority = self._take(worker, timeout=0)
+        except (TimeoutError, Interrupted, ShutDown):
+            return None
+        self._handle(worker, key, priority)
+        return key
+
+    def expire_runs(self) -> None:
+        """Fail the runs whose time is over by now: see :meth:`run_next`."""
+        self._runs.expire()
+
     def stop(self, grace: float) -> bool:
         """Accept no more keys, let the workers finish what is queued, then send them home.
 
@@ -313,20 +333,21 @@ class Controller:
                 self._report(None, error)
                 self._rest()
             else:
-                self._handle(worker, key, priority)
+                if not self._handle(worker, key, priority):
+                    self._rest()
 
-    def _take(self, worker: Worker) -> tuple[ObjectKey, int]:
+    def _take(self, worker: Worker, *, timeout: float | None = None) -> tuple[ObjectKey, int]:
         """The next key and its priority; :meth:`_handle` must follow."""
 
         def unless() -> bool:
             return self._pool.may_not_take(worker)
 
         if isinstance(self.queue, PriorityQueue):
-            return self.queue.get_with_priority(unless=unless)
-        return self.queue.get(unless=unless), 0
+            return self.queue.get_with_priority(timeout, unless=unless)
+        return self.queue.get(timeout, unless=unless), 0
 
-    def _handle(self, worker: Worker, key: ObjectKey, priority: int) -> None:
-        """A key in hands; done whatever happens to it."""
+    def _handle(self, worker: Worker, key: ObjectKey, priority: int) -> bool:
+        """A key in hands; done whatever happens to it. False if it could not be settled, and comes again."""
         failure: BaseException | None = None
         try:
             if not self._pool.is_closed:
@@ -339,7 +360,7 @@ class Controller:
             self._look_whether_it_is_over()
         if failure is not None:
             self._put_back(key, priority)
-            self._rest()
+        return failure is None
 
     def _done(self, key: ObjectKey) -> None:
         """A key that could not be given out of hands would be in them for ever: try until it is."""

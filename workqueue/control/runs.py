@@ -145,6 +145,15 @@ class Runs(Generic[W]):
             self._ending.pop(run, None)
             return run.failed_at is None
 
+    def expire(self) -> None:
+        """Fail those whose time is over, now and in this thread: for runs without a watch."""
+        while True:
+            with self._lock:
+                run = self._take_expired_locked()
+            if run is None:
+                return
+            self._expired(run)
+
     def close(self) -> None:
         """Nobody looks after deadlines any more."""
         with self._lock:
@@ -218,12 +227,11 @@ class Runs(Generic[W]):
                     del self._ending[run]
                     run.is_stuck = True
                     return run, True
+                expired = self._take_expired_locked()
+                if expired is not None:
+                    self._at = expired
+                    return expired, False
                 timed = next(iter(self._timed), None)
-                if timed is not None and timed.deadline is not None and timed.deadline <= now:
-                    del self._timed[timed]
-                    self._at = timed
-                    timed.failed_at = now
-                    return timed, False
                 nexts = [timed.deadline if timed is not None else None, ending[1] if ending is not None else None]
                 self._sleeps_until = min((each for each in nexts if each is not None), default=None)
                 try:
@@ -231,3 +239,12 @@ class Runs(Generic[W]):
                 finally:
                     self._sleeps_until = None
             return None
+
+    def _take_expired_locked(self) -> Run[W] | None:
+        """A run whose time is over, which has failed by that from now on; None if there is none."""
+        now, timed = self._clock.now(), next(iter(self._timed), None)
+        if timed is None or timed.deadline is None or timed.deadline > now:
+            return None
+        del self._timed[timed]
+        timed.failed_at = now
+        return timed

@@ -9,10 +9,10 @@ from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError
 from workqueue.base.keys import ObjectKey
 from workqueue.control import Controller, ControllerStatistics, ParkedKey, Readiness, ReconcileFunc, WatchedLoop
+from workqueue.control.options import MAX_STARVATION, QueueOptions
 from workqueue.informer import HandlerFunc
+from workqueue.informer.relations import MapFunc, OwnerHandler, check_function, map_handler
 from workqueue.plugin.kopf_errors import judge
-from workqueue.plugin.options import MAX_STARVATION, QueueOptions
-from workqueue.plugin.relations import MapFunc, OwnerHandler, check_function, map_handler
 from workqueue.plugin.sources import ResourceInformer
 from workqueue.prometheus import PrometheusMetrics
 from workqueue.queues import PriorityQueue

@@ -12,9 +12,9 @@ from workqueue.base.errors import ConfigurationError
 from workqueue.cache import Compression, IndexFunc, Transform
 from workqueue.control import ReconcileFunc
 from workqueue.control.events import EventRecorder
+from workqueue.control.options import QueueOptions
 from workqueue.informer.lane import LaneName
 from workqueue.plugin.controllers import ManagedController
-from workqueue.plugin.options import QueueOptions
 from workqueue.plugin.resources import ResourceSpec
 from workqueue.plugin.runtime import Runtime
 from workqueue.plugin.sources import ResourceInformer
@@ -143,7 +143,7 @@ class Manager:
         :param max_replacements: how many workers at a time that did not end in time are replaced; as many as there are
             workers by default.
         :param queue: ``rate_limiter``, ``max_starvation``, ``fairness``, ``debounce``: see
-            :class:`workqueue.plugin.options.QueueOptions`.
+            :class:`workqueue.control.options.QueueOptions`.
         :raises ConfigurationError: if one of them cannot be, or the name is taken.
         """
         return self._runtime.controller(

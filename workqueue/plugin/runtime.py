@@ -26,6 +26,7 @@ from workqueue.base.text import one_line
 from workqueue.cache import Compression, IndexFunc, Transform
 from workqueue.control import LoopStatistics, ReconcileFunc, WatchedLoop
 from workqueue.control.events import EventRecorder, Outbox
+from workqueue.control.options import QueueOptions
 from workqueue.informer.lane import LaneName
 from workqueue.plugin.controllers import ManagedController
 from workqueue.plugin.endurance import Endurance
@@ -36,7 +37,6 @@ from workqueue.plugin.internals import hook_in, on_stop, selectors, stop_operato
 from workqueue.plugin.lane_choice import choose_lanes
 from workqueue.plugin.login import Login
 from workqueue.plugin.noise import PREFIX, HandlerNoise, RunFieldsEverywhere, leave_finalizers_alone
-from workqueue.plugin.options import QueueOptions
 from workqueue.plugin.probes import serve
 from workqueue.plugin.resources import ResourceSpec
 from workqueue.plugin.scope import Scope

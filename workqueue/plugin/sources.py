@@ -14,11 +14,11 @@ from workqueue.base.clock import Clock
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import NAMESPACE_INDEX, Compression, Indexer, IndexFunc, Lister, Reader, Transform, namespace
 from workqueue.control import ReconcileFunc
+from workqueue.control.options import QueueOptions
 from workqueue.informer import HandlerFunc, Informer, InformerStatistics, Resyncer
 from workqueue.informer.lane import Difference, LaneName
 from workqueue.plugin.consistency import ConsistencyCheck
 from workqueue.plugin.handlers_lane import HandlersLane
-from workqueue.plugin.options import QueueOptions
 from workqueue.plugin.presence import Presence
 from workqueue.plugin.presence_watch import Selectors
 from workqueue.plugin.resources import ResourceSpec

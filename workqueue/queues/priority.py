@@ -285,6 +285,13 @@ class PriorityQueue(MergingCore[K]):
             with self._lock:
                 self._measures.forgets += 1
 
+    def waiting(self) -> dict[K, float]:
+        """The keys that wait for their time, and in how many seconds it comes; the earliest first."""
+        with self._lock:
+            now = self._clock.now()
+            self._promote_locked()
+            return {entry[-1]: entry[0] - now for entry in sorted(self._delays.pending.values(), key=lambda e: e[:2])}
+
     def num_requeues(self, key: K) -> int:
         """How often the key was put off since it was last forgotten."""
         return self._limiter.num_requeues(key)

@@ -47,9 +47,28 @@ class FakeClock:
         if seconds < 0:
             raise ValueError(f"time does not go back: step({seconds})")
         with self._lock:
-            self._now += seconds
-            due = {id(c): c for c, until in self._waiting if until is not None and until <= self._now}
-        for condition in due.values():
+            due = self._move_locked(self._now + seconds)
+        self._wake(due)
+
+    def step_to(self, instant: float) -> None:
+        """:meth:`step`, to an instant: exactly there, which no sum of floats promises.
+
+        :param instant: one of :meth:`now`, not in the past.
+        :raises ValueError: if it is in the past.
+        """
+        with self._lock:
+            if instant < self._now:
+                raise ValueError(f"time does not go back: step_to({instant}) at {self._now}")
+            due = self._move_locked(instant)
+        self._wake(due)
+
+    def _move_locked(self, instant: float) -> list[threading.Condition]:
+        """It is that instant; returns what those sleep on whose instant is reached."""
+        self._now = instant
+        return list({id(c): c for c, until in self._waiting if until is not None and until <= instant}.values())
+
+    def _wake(self, due: list[threading.Condition]) -> None:
+        for condition in due:
             with condition:
                 condition.notify_all()
 

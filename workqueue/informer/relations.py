@@ -17,7 +17,7 @@ from workqueue.base.keys import ObjectKey
 from workqueue.base.origin import INITIAL, origin
 from workqueue.cache import Body, Entry
 from workqueue.cache.owners import controller_of
-from workqueue.informer import HandlerFunc
+from workqueue.informer.notifications import HandlerFunc
 
 #: A key in any of its forms.
 KeyLike = ObjectKey | tuple[str, str] | str

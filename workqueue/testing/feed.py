@@ -1,0 +1,213 @@
+"""An informer without an API server: the real cache and handlers, fed by the calls of a test.
+
+What a watch would bring comes by :meth:`FakeInformer.apply` and :meth:`FakeInformer.delete`, and has been
+told to all handlers when the call returns. :meth:`FakeInformer.disconnected` is a watch that was cut,
+with the list after it; :meth:`FakeInformer.resync` is what a resync brings.
+"""
+
+import builtins
+import copy
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from workqueue.base.keys import ObjectKey, object_key
+from workqueue.cache import NAMESPACE_INDEX, Indexer, IndexFunc, Lister, Reader, Transform, namespace
+from workqueue.informer import Handler, HandlerFunc, Informer, InformerStatistics, Kind
+from workqueue.testing.clock import FakeClock
+from workqueue.testing.objects import Numbers, Objects
+
+F = TypeVar("F", bound=HandlerFunc)
+#: A key in any of its forms.
+KeyLike = ObjectKey | tuple[str, str] | str
+
+
+@dataclass(frozen=True, slots=True)
+class FakeResource:
+    """What an informer is of."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool
+
+
+class FakeInformer:
+    """One resource of a cluster that is not there. It reads as an informer of ``manager.informer`` does."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        kind: str,
+        api_version: str,
+        namespaced: bool,
+        existing: Iterable[Mapping[str, Any]],
+        indexers: Mapping[str, IndexFunc] | None,
+        transform: Transform | None,
+        numbers: Numbers,
+        clock: FakeClock,
+        failed: Callable[[BaseException], None],
+        told: Callable[[], None],
+    ) -> None:
+        """For the harness: see :meth:`workqueue.testing.Harness.informer`.
+
+        :param failed: told of what a handler raised.
+        :param told: called when handlers were told of all there is.
+        """
+        group, _, version = api_version.rpartition("/")
+        self.name = name
+        self.resource = FakeResource(group, version, kind, name.partition(".")[0], namespaced)
+        self._objects = Objects(numbers, kind=kind, api_version=api_version, namespaced=namespaced)
+        indexes: dict[str, IndexFunc] = {NAMESPACE_INDEX: namespace(), **(indexers or {})}
+        self._informer = Informer(name, indexer=Indexer(indexes, transform=transform), clock=clock)
+        self._failed = failed
+        self._told = told
+        self._connected = True
+        for body in existing:
+            self._objects.put(body)
+        self._informer.replace(self._objects.all())
+        self._informer.progress.mark_served()
+        self._informer.progress.mark_synced()
+        self._informer.progress.mark_told()
+
+    # What happens in the cluster.
+
+    def apply(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """An object is created, or changed into this; what an API server fills in is filled in.
+
+        An object as it is already is nothing new. One with a deletionTimestamp goes once it has no finalizer left.
+
+        :param body: the whole object; apiVersion and kind may be left out.
+        :return: the object as it is then, with uid, resourceVersion, generation and creationTimestamp.
+        :raises InvalidObject: if it has no name.
+        :raises ConfigurationError: if it is none of this resource.
+        """
+        stored, changed = self._objects.put(body)
+        if changed:
+            self._show(stored)
+        return stored
+
+    def delete(self, key: KeyLike) -> dict[str, Any]:
+        """An object is deleted. With finalizers it is only marked; :meth:`apply` it without them.
+
+        :param key: its key, in any form.
+        :return: its last state, or the one it waits in.
+        :raises LookupError: if there is none.
+        """
+        final = self._objects.delete(ObjectKey.of(key))
+        self._show(final)
+        return final
+
+    def recreate(self, key: KeyLike) -> dict[str, Any]:
+        """An object is deleted, finalizers or not, and another one created like it, under its name: a new uid.
+
+        :param key: its key, in any form.
+        :return: the successor.
+        :raises LookupError: if there is none.
+        """
+        final = self._objects.end(ObjectKey.of(key))
+        self._show(final)
+        successor = copy.deepcopy(final)
+        for field in ("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp"):
+            successor["metadata"].pop(field, None)
+        return self.apply(successor)
+
+    def resync(self) -> None:
+        """Every cached object is told again, as an update from itself to itself, as with ``resync=``."""
+        self._informer.resync()
+        self._told()
+
+    @contextmanager
+    def disconnected(self) -> Iterator[None]:
+        """While the block runs the watch is cut: what happens is not seen. At its end comes a list.
+
+        So a deletion is a tombstone (``final_state_known=False``, ``old`` is the last state that was seen), several
+        changes are one, and what came and went was never there. Meanwhile :attr:`has_synced` is False.
+        """
+        self._connected = False
+        self._informer.progress.mark_stale("the watch is cut")
+        try:
+            yield
+        finally:
+            self._connected = True
+            self._informer.replace(self._objects.all())
+            self._informer.progress.mark_synced()
+            self._deliver()
+
+    # Events.
+
+    def on_add(self, function: F) -> F:
+        """Decorator: call this for each object that comes to be, and for those that exist at the start."""
+        self._listen(function, "add")
+        return function
+
+    def on_update(self, function: F) -> F:
+        """Decorator: call this for each change of an object, and at each resync."""
+        self._listen(function, "update")
+        return function
+
+    def on_delete(self, function: F) -> F:
+        """Decorator: call this for each object that is gone; ``old`` is its last known state."""
+        self._listen(function, "delete")
+        return function
+
+    # The cache.
+
+    @property
+    def indexer(self) -> Reader:
+        """The cache, for reading; every object read from it is a copy of your own."""
+        return self._informer.reader
+
+    @property
+    def lister(self) -> Lister:
+        """The cache by namespace, name and labels."""
+        return Lister(self._informer.reader)
+
+    def get(self, key: KeyLike) -> dict[str, Any] | None:
+        """The cached object under the key, None if there is none."""
+        return self._informer.reader.get_by_key(key)
+
+    def by_index(self, name: str, value: str) -> builtins.list[dict[str, Any]]:
+        """The cached objects found under a value of an index."""
+        return self._informer.reader.by_index(name, value)
+
+    @property
+    def has_synced(self) -> bool:
+        """False while the watch is cut."""
+        return self._informer.has_synced
+
+    def statistics(self) -> InformerStatistics:
+        """The informer at this instant."""
+        return self._informer.statistics()
+
+    def _listen(self, function: HandlerFunc, kind: Kind) -> None:
+        Handler(function, kind=kind, clock=self._informer.clock)  # says what is wrong with it, before it is wrapped
+
+        @functools.wraps(function)
+        def watched(**event: object) -> object:
+            try:
+                return function(**event)
+            except BaseException as error:
+                self._failed(error)
+                raise
+
+        self._informer.add_handler(watched, kind=kind)
+        self._told()
+
+    def _show(self, body: Mapping[str, Any]) -> None:
+        """What a watch tells of an object that is in this state, or has gone in it."""
+        if not self._connected:
+            return
+        if object_key(body) in self._objects:
+            self._informer.apply(body)
+        else:
+            self._informer.remove(body)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        self._informer.deliver()
+        self._told()

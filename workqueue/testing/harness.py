@@ -1,0 +1,253 @@
+"""A controller without a cluster: real cache, queue and controller, a clock that stands still, and no threads.
+
+Nothing runs by itself. :meth:`Harness.run_until_idle` runs in the thread of the test whatever is due, one
+key after the other in the order in which a controller with one worker would, so that each run of a test
+is like the other, a debugger stops where it should, and what the test has patched is patched. What it is
+not for is two workers at a time: :func:`workqueue.testing.explore` is.
+"""
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Literal, Self, Unpack
+
+from workqueue.base.errors import ConfigurationError
+from workqueue.base.keys import ObjectKey
+from workqueue.cache import IndexFunc, Transform
+from workqueue.control import Controller, ReconcileFunc
+from workqueue.control.events import EventRecorder
+from workqueue.control.options import MAX_STARVATION, QueueOptions
+from workqueue.control.shape import check_shape
+from workqueue.informer import Kind
+from workqueue.informer.relations import MapFunc, OwnerHandler, check_function, map_handler
+from workqueue.queues import PriorityQueue
+from workqueue.testing.feed import FakeInformer, KeyLike
+from workqueue.testing.kopf_errors import judge
+from workqueue.testing.objects import Numbers
+from workqueue.testing.recording import RecordedEvents
+from workqueue.testing.report import Report
+from workqueue.testing.running import Runner
+
+#: Runs until a test is told that it never ends.
+LIMIT = 1000
+
+
+class Harness:
+    """A reconcile function in a cluster that is not there. Use it with ``with``, or close it."""
+
+    def __init__(
+        self,
+        reconcile: ReconcileFunc,
+        *,
+        resource: str = "pods",
+        kind: str = "Pod",
+        api_version: str = "v1",
+        namespaced: bool = True,
+        existing: Iterable[Mapping[str, Any]] = (),
+        indexers: Mapping[str, IndexFunc] | None = None,
+        transform: Transform | None = None,
+        on: Collection[Kind] = ("add", "update", "delete"),
+        max_retries: int | None = None,
+        timeout: float | None = None,
+        errors: Literal["raise", "keep"] = "raise",
+        **queue: Unpack[QueueOptions],
+    ) -> None:
+        """
+        :param reconcile: the function, a plain one or an ``async def``.
+        :param resource, kind, api_version, namespaced, existing, indexers, transform: of its objects; see
+            :meth:`informer`.
+        :param on: the changes of an object upon which its key is asked for; for others add handlers to :attr:`objects`.
+        :param max_retries, timeout: as of ``manager.controller``.
+        :param errors: "raise" has :meth:`run_until_idle` raise what the function raised, unless that says itself what
+            should become of the key (TerminalError, Kopf's TemporaryError and PermanentError); "keep" has it in the
+            report alone. What a handler raises is raised in both.
+        :param queue: ``rate_limiter``, ``max_starvation``, ``fairness``, ``debounce``, as of ``manager.controller``.
+        :raises ConfigurationError: if one of them cannot be.
+        """
+        if errors not in ("raise", "keep"):
+            raise ConfigurationError(f"Harness(errors={errors!r}): expected 'raise' or 'keep'")
+        if unknown := sorted(set(queue) - QueueOptions.__optional_keys__):
+            raise ConfigurationError(f"Harness({unknown[0]}=…): there is no such option")
+        check_shape(resource, reconcile)
+        self._runner = Runner(reconcile, errors=errors)
+        self.clock = self._runner.clock
+        self._numbers = Numbers(self.clock.now)
+        self._recorded: RecordedEvents | None = None
+        options: QueueOptions = {"max_starvation": MAX_STARVATION, **queue}
+        self.queue: PriorityQueue[ObjectKey] = PriorityQueue(
+            name=resource, clock=self.clock, backoff="steady", **options
+        )
+        #: The first informer: of the objects that are reconciled.
+        self.objects = self.informer(
+            resource,
+            kind=kind,
+            api_version=api_version,
+            namespaced=namespaced,
+            existing=existing,
+            indexers=indexers,
+            transform=transform,
+        )
+        self.controller = Controller(
+            resource,
+            self._runner.call,
+            queue=self.queue,
+            cache=self.objects.indexer,
+            max_retries=max_retries,
+            timeout=timeout,
+            judge=judge,
+            clock=self.clock,
+        )
+        self._runner.take(self.controller, self.queue)
+        listen = {"add": self.objects.on_add, "update": self.objects.on_update, "delete": self.objects.on_delete}
+        for each in on:
+            if each not in listen:
+                raise ConfigurationError(f"Harness(on={on!r}): expected some of {', '.join(listen)}")
+            listen[each](self._enqueue)
+
+    # What happens in the cluster, to the objects that are reconciled.
+
+    def apply(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """See :meth:`FakeInformer.apply`."""
+        return self.objects.apply(body)
+
+    def delete(self, key: KeyLike) -> dict[str, Any]:
+        """See :meth:`FakeInformer.delete`."""
+        return self.objects.delete(key)
+
+    def recreate(self, key: KeyLike) -> dict[str, Any]:
+        """See :meth:`FakeInformer.recreate`."""
+        return self.objects.recreate(key)
+
+    def resync(self) -> None:
+        """See :meth:`FakeInformer.resync`."""
+        self.objects.resync()
+
+    def add(self, key: KeyLike) -> None:
+        """Ask for a key by hand. See :meth:`workqueue.control.Controller.add`."""
+        self.controller.add(key)
+
+    # Other resources.
+
+    def informer(
+        self,
+        resource: str,
+        *,
+        kind: str,
+        api_version: str = "v1",
+        namespaced: bool = True,
+        existing: Iterable[Mapping[str, Any]] = (),
+        indexers: Mapping[str, IndexFunc] | None = None,
+        transform: Transform | None = None,
+    ) -> FakeInformer:
+        """One more resource of the cluster, with a cache that is synced.
+
+        :param resource: its name, such as "deployments".
+        :param kind, api_version: of its objects, such as "Deployment" and "apps/v1".
+        :param namespaced: False for the cluster scope.
+        :param existing: what is there at the start: handlers are told of it as ``initial``.
+        :param indexers: indexes by name, beside the one by "namespace".
+        :param transform: changes each object before it is stored.
+        :raises ConfigurationError: if an object is none of the resource, or an index none.
+        """
+        return FakeInformer(
+            resource,
+            kind=kind,
+            api_version=api_version,
+            namespaced=namespaced,
+            existing=existing,
+            indexers=indexers,
+            transform=transform,
+            numbers=self._numbers,
+            clock=self.clock,
+            failed=self._runner.handler_failed,
+            told=self._runner.raise_handler_errors,
+        )
+
+    def owns(self, source: FakeInformer) -> None:
+        """Reconcile the owner of each object of another resource that comes, changes or goes, as ``controller.owns``.
+
+        :param source: the informer of those that are owned.
+        """
+        handler = OwnerHandler(self.objects, self.add, name=f"{self.controller.name}.owns({source.name})")
+        for listen in (source.on_add, source.on_update, source.on_delete):
+            listen(handler)
+
+    def maps(self, source: FakeInformer, *, by: MapFunc) -> None:
+        """Reconcile what a function names for each object of another resource, as ``controller.maps``.
+
+        :param source: its informer.
+        :param by: called with the object; returns a key, several, or None.
+        :raises ConfigurationError: if it is no plain function of one argument.
+        """
+        check_function(by, controller=self.controller.name, source=source.name)
+        name = getattr(by, "__qualname__", repr(by))
+        handler = map_handler(by, self.add, name=f"{self.controller.name}.maps({source.name}, {name})")
+        for listen in (source.on_add, source.on_update, source.on_delete):
+            listen(handler)
+
+    # Events.
+
+    def recorder(self, component: str = "test") -> EventRecorder:
+        """A recorder of Kubernetes events, as ``manager.recorder``; :attr:`events` has what it was told.
+
+        :param component: who tells.
+        """
+        return EventRecorder(component, outbox=self._kept_events().outbox, instance="test")
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The Kubernetes events so far, as the API server would have them."""
+        return self._kept_events().all
+
+    # Running.
+
+    def run_until_idle(self, *, limit: int = LIMIT) -> Report:
+        """Run whatever is due now, until nothing is. Time stands still, but for the runs that sleep.
+
+        :param limit: runs after which it is given up.
+        :return: what ran, and what waits.
+        :raises NotIdle: if there is always more to run.
+        :raises RuntimeError: if a run calls it.
+        :raises BaseException: what the reconcile function has raised, the first of it: see ``errors``.
+        """
+        return self._runner.run(until=self.clock.now(), limit=limit)
+
+    def advance(self, seconds: float, *, limit: int = LIMIT) -> Report:
+        """Let time pass, and run each key at the instant at which it is due.
+
+        :param seconds: how much.
+        :param limit: runs after which it is given up.
+        :return: what ran meanwhile, and what waits then.
+        :raises ValueError: if time would go back, or not end.
+        :raises NotIdle, RuntimeError, BaseException: as of :meth:`run_until_idle`.
+        """
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"advance({seconds!r}): expected seconds, 0 or more")
+        return self._runner.run(until=self.clock.now() + seconds, limit=limit)
+
+    def _enqueue(self, *, key: ObjectKey, **_: object) -> None:
+        self.controller.add(key)
+
+    def _kept_events(self) -> RecordedEvents:
+        if self._recorded is None:
+            self._recorded = RecordedEvents(clock=self.clock, wall=self._numbers.nanoseconds)
+        return self._recorded
+
+    # Its end.
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what it has: the queue, the loop, the thread that brings events. Again: nothing."""
+        for key in self.queue.waiting():
+            self.queue.cancel(key)
+        self.queue.shut_down()
+        if self._recorded is not None:
+            self._recorded.close()
+        self._runner.close()
