@@ -270,7 +270,10 @@ class Controller:
             key, priority = self._take(worker, timeout=0)
         except (TimeoutError, Interrupted, ShutDown):
             return None
-        self._handle(worker, key, priority)
+        try:
+            self._process(worker, key, priority)
+        finally:
+            self.queue.done(key)
         return key
 
     def expire_runs(self) -> None:
