@@ -87,7 +87,7 @@ def test_finished_pods_are_cleaned_up_unless_a_job_or_somebody_else_does(operato
         (lambda: {"containerStatuses": [{"state": {"waiting": {}}}, ended(10)]}, 10),
         (lambda: {"conditions": [{"lastTransitionTime": ago(40)}, {"lastTransitionTime": None}]}, 40),
         (lambda: {"conditions": [{"lastTransitionTime": ago(3)}], "containerStatuses": [ended(10)]}, 3),
-        (lambda: {}, 1000),
+        (dict, 1000),
         (lambda: None, 1000),
     ],
 )
