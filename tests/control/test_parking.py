@@ -104,6 +104,20 @@ def test_news_during_the_last_run_makes_another_and_parks_only_after_that(make, 
     assert (len(runs), controller.statistics().parked) == (2, 1)
 
 
+def test_a_key_that_had_news_during_its_last_run_waits_for_the_next_and_is_not_parked(make, runs, gate):
+    runs.answer = lambda request: gate(request) or RuntimeError()
+    controller = make(runs, max_retries=0)
+    controller.start()
+    controller.add(KEY)
+    runs.wait(1)
+    controller.pause()
+    add_as(controller, UPDATE)
+    gate.set()
+    until(lambda: controller.statistics().given_up == 1)
+    until(lambda: controller.queue.statistics().processing == 0)
+    assert (controller.parked(), controller.queue.statistics().ready) == ([], 1)
+
+
 def test_nothing_new_leaves_a_key_to_its_retry_and_news_does_not_wait_for_it(make, runs, clock):
     runs.answer = RuntimeError()
     controller = make(runs, max_retries=10)

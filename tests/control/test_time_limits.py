@@ -1,6 +1,7 @@
 """A run has so much time: then it has failed, whatever comes of it; the rest goes on."""
 
 import asyncio
+import contextlib
 import logging
 import threading
 
@@ -22,7 +23,7 @@ def hang(runs, gate):
 
 @pytest.fixture
 def loop(clock):
-    """A loop in a thread of its own."""
+    """A loop in a thread of its own; to be asked for before `make`, so that it outlives the controllers."""
     made = asyncio.new_event_loop()
     thread = threading.Thread(target=made.run_forever)
     thread.start()
@@ -201,7 +202,7 @@ def test_a_limit_fails_a_run_like_any_error_until_the_key_is_parked(make, runs, 
 # Coroutines.
 
 
-def test_a_coroutine_is_cancelled_when_its_time_is_over_and_can_clean_up(make, clock, loop):
+def test_a_coroutine_is_cancelled_when_its_time_is_over_and_can_clean_up(loop, make, clock):
     ends = []
 
     async def reconcile(request):
@@ -227,16 +228,13 @@ def test_a_coroutine_is_cancelled_when_its_time_is_over_and_can_clean_up(make, c
     assert (statistics.timeout, statistics.error, statistics.replaced) == (1, 1, 0)
 
 
-def test_a_coroutine_that_will_not_be_cancelled_is_stuck_after_a_grace(make, clock, loop):
-    end = []
+def test_a_coroutine_that_will_not_be_cancelled_is_stuck_after_a_grace(loop, make, clock):
+    end = threading.Event()
 
     async def reconcile(request):
-        while not end and request.retry == 0:
-            try:
+        while not end.is_set() and request.retry == 0:
+            with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(0.01)
-            except asyncio.CancelledError:
-                end.append(False)
-                end.clear()
 
     controller = make(reconcile, timeout=10.0, loop=lambda: loop)
     controller.start()
@@ -251,11 +249,11 @@ def test_a_coroutine_that_will_not_be_cancelled_is_stuck_after_a_grace(make, clo
     clock.step(1.0)
     until(lambda: len(controller.statistics().stuck) == 1)
     assert "reconcile" in controller.statistics().stuck[0].stack
-    end.append(True)
+    end.set()
     until(lambda: controller.statistics().stuck == ())
 
 
-def test_a_coroutine_whose_time_was_over_before_the_loop_had_time_for_it_ends_too(make, clock, loop):
+def test_a_coroutine_whose_time_was_over_before_the_loop_had_time_for_it_ends_too(loop, make, clock):
     """The loop is busy with something else meanwhile: the task is made and cancelled before its first step."""
     busy, begun = Gate(), []
 
