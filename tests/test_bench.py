@@ -9,6 +9,7 @@ import pytest
 from tests.bench import __main__ as command
 from tests.bench import (
     bench_delays,
+    bench_hung,
     bench_idle,
     bench_queue,
     bench_workers,
@@ -95,10 +96,18 @@ def test_reached_is_what_the_printed_number_says(limit, median, reached):
 
 
 def test_what_was_not_measured_is_not_reached():
-    for section in (bench_queue.section, bench_delays.section, bench_idle.section, bench_workers.section):
+    benches = (bench_queue, bench_delays, bench_idle, bench_workers, bench_hung)
+    for section in (each.section for each in benches):
         for target in section(Records([])).targets:
             assert target.reached is None
             assert target.measured == "not measured"
+
+
+def test_runs_that_never_end_are_timed_named_and_weighed():
+    records = bench_hung.measure(1, 0.1)
+    targets = bench_hung.section(records).targets
+    assert [target.reached for target in targets[2:]] == [True, True], "three were named, and the stop came in time"
+    assert all(target.measured != "not measured" for target in targets)
 
 
 def test_without_go_the_page_says_so_and_has_the_rest():

@@ -1,14 +1,19 @@
 """The question that started this: are several workers on one queue faster than one? And how near to ideal is it?
 
 `time.sleep` stands for I/O, which is what reconcilers mostly do; for computing in Python the interpreter's
-lock allows no such gain. Beside the controller stand bare threads on a ``queue.Queue``.
+lock allows no such gain. Beside the controller stand bare threads on a ``queue.Queue``, a ``ThreadPoolExecutor``, and
+what a user of Kopf has otherwise: Kopf's own handlers, in as many threads of Kopf's.
 """
 
 import queue
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
+from tests.bench.intake.replayed import replay
+from tests.bench.intake.subjects import ON_EVENT_SLEEPING, Load
+from tests.bench.intake.turns import start
 from tests.bench.records import Record, Records, save
 from tests.bench.scale import scale
 from tests.bench.sections import NOT_MEASURED, Section, Target, figures
@@ -17,14 +22,16 @@ from workqueue.base.keys import ObjectKey
 from workqueue.control import Controller, Request
 from workqueue.queues import PriorityQueue
 
-CONTROLLER, BARE = "Controller", "threads on a queue.Queue"
+CONTROLLER, BARE, EXECUTOR = "Controller", "threads on a queue.Queue", "ThreadPoolExecutor"
 #: (keys, seconds that each takes, workers).
 QUESTION = ((1_000, 0.02, 1), (1_000, 0.02, 5))
 BURST = (10_000, 0.01, 64)
 
 TEXT = """
 A key is a `time.sleep`, and ideal is the sum of these by the number of workers. The clock runs from the start of the
-workers, which find all keys queued, until the last key is handled.
+workers, which find all keys queued, until the last key is handled. With Kopf's own handlers (`--quiet`, and
+`settings.execution.max_workers` as many as workers) it runs from the first call for one of as many pods, which a server
+replays, to the end of the last: Kopf takes the pods in meanwhile.
 """
 
 
@@ -76,11 +83,30 @@ def bare(keys: int, work: float, workers: int) -> float:
     return took
 
 
+def executor(keys: int, work: float, workers: int) -> float:
+    """Seconds until an executor of the standard library has: no queue that merges, nothing tried again."""
+    with ThreadPoolExecutor(workers) as pool:
+        began = time.perf_counter()
+        for handled in [pool.submit(time.sleep, work) for _ in range(keys)]:
+            handled.result()
+        return time.perf_counter() - began
+
+
+def kopf(keys: int, work: float, workers: int) -> float:
+    """Seconds until Kopf's own handlers have."""
+    load = Load(objects=keys, workers=workers, sleep=work)
+    with replay(keys) as server, start(ON_EVENT_SLEEPING, load, kubeconfig=server.kubeconfig) as subject:
+        seconds: float = subject.hear("through")["seconds"]
+        return seconds
+
+
 def measure(repeats: int) -> Records:
     """Everybody in turn; the figure is the percentage of ideal."""
     plan: list[tuple[str, Callable[[int, float, int], float], tuple[int, float, int]]] = [
         *((CONTROLLER, controller, each) for each in (BURST, *QUESTION)),
         (BARE, bare, BURST),
+        (EXECUTOR, executor, BURST),
+        (ON_EVENT_SLEEPING, kopf, BURST),
     ]
     found: dict[tuple[str, int, int], list[float]] = {}
     for repeat in range(repeats):

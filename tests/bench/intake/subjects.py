@@ -16,6 +16,7 @@ HERE = Path(__file__).resolve().parent
 STREAM, HANDLERS = "ours, stream lane", "ours, handlers lane"
 GO_JSON, GO_PROTOBUF = "client-go, JSON", "client-go, protobuf"
 ON_EVENT, ON_EVENT_QUIET = "kopf.on.event", "kopf.on.event, --quiet"
+ON_EVENT_SLEEPING = "kopf.on.event, a plain function"
 SHARED_INFORMER, SINK = "kubernetes SharedInformer", "empty sink"
 OURS = {STREAM: "stream", HANDLERS: "handlers"}
 
@@ -75,6 +76,8 @@ def command(name: str, load: Load) -> Command:
     if name in (ON_EVENT, ON_EVENT_QUIET):  # by default Kopf logs a line for each event
         quiet = ["--quiet"] if name == ON_EVENT_QUIET else []
         return Command(words=_kopf("on_event.py", *quiet), environment=load.environment())
+    if name == ON_EVENT_SLEEPING:
+        return Command(words=_kopf("sleeping.py", "--quiet"), environment=load.environment())
     if name in (GO_JSON, GO_PROTOBUF):
         wire = "protobuf" if name == GO_PROTOBUF else "json"
         try:
