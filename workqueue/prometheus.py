@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from workqueue.base.client_metrics import ClientStatistics
 from workqueue.base.errors import ConfigurationError
 from workqueue.base.metrics import HistogramSnapshot, QueueStatistics
 from workqueue.control import ControllerStatistics, LoopStatistics
@@ -74,6 +75,8 @@ class PrometheusMetrics(Collector):
         self._loops: list[Callable[[], LoopStatistics]] = []
         #: Guarded by _lock. Of each operator's recorders.
         self._events: list[Callable[[], EventStatistics]] = []
+        #: Guarded by _lock. None until there are any.
+        self._clients: Callable[[], ClientStatistics] | None = None
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -123,6 +126,11 @@ class PrometheusMetrics(Collector):
         with self._lock:
             self._events.append(statistics)
 
+    def clients_opened(self, statistics: Callable[[], ClientStatistics]) -> None:
+        """Show the requests to the API server from now on: of one operator, as series have no label for another."""
+        with self._lock:
+            self._clients = statistics
+
     def render(self) -> tuple[str, bytes]:
         """The page for a scrape: ours, and what the process itself has in prometheus_client's default registry.
 
@@ -134,7 +142,7 @@ class PrometheusMetrics(Collector):
         """Compute the families; called by a registry at each scrape."""
         with self._lock:
             informers, controllers = list(self._informers), list(self._controllers)
-            loops, events = list(self._loops), list(self._events)
+            loops, events, clients = list(self._loops), list(self._events), self._clients
             counted = [(shown, shown.statistics()) for shown in self._queues]
             queues = [(shown.name, queue, shown.depths(queue)) for shown, queue in counted]
         yield from _queue_families(queues)
@@ -143,6 +151,8 @@ class PrometheusMetrics(Collector):
         yield from _informer_families([read() for read in informers])
         if events:
             yield _event_family([read() for read in events])
+        if clients is not None:
+            yield from _client_families(clients())
 
 
 def _queue_families(queues: Sequence[tuple[str, QueueStatistics, Mapping[str, int]]]) -> Iterator[Metric]:
@@ -367,6 +377,27 @@ def _event_family(operators: Sequence[EventStatistics]) -> Metric:
         events.add_metric((result,), sum(getattr(operator, result) for operator in operators))
     events.add_metric(("dropped",), sum(sum(operator.dropped.values()) for operator in operators))
     return events
+
+
+def _client_families(clients: ClientStatistics) -> Iterator[Metric]:
+    """The families of requests; texts as in controller-runtime and component-base."""
+    requests = CounterMetricFamily(
+        "rest_client_requests",
+        "Number of HTTP requests, partitioned by status code, method, and host.",
+        labels=("code", "method", "host"),
+    )
+    for request, count in clients.requests.items():
+        requests.add_metric(request, count)
+    yield requests
+    families = [("request", "Request latency in seconds. Broken down by verb, and host.", clients.durations)]
+    if clients.waits:
+        text = "Client side rate limiter latency in seconds. Broken down by verb, and host."
+        families.append(("rate_limiter", text, clients.waits))
+    for name, text, histograms in families:
+        seconds = HistogramMetricFamily(f"rest_client_{name}_duration_seconds", text, labels=("verb", "host"))
+        for labels, histogram in histograms.items():
+            seconds.add_metric(labels, _cumulative(histogram), histogram.sum)
+        yield seconds
 
 
 def _cumulative(histogram: HistogramSnapshot) -> list[tuple[str, float]]:

@@ -67,12 +67,10 @@ def asked(login, recorder):
     def run(**credentials):
         login.renew(kopf.ConnectionInfo(server=recorder.url, **credentials))
         recorder.seen.clear()
-        client = login.kubernetes()
-        kubernetes.client.VersionApi(client).get_code(_preload_content=False)
-        client.rest_client.pool_manager.clear()
-        session = login.pykube()
-        session.get(version="", base="/version", url="").raise_for_status()
-        session.session.close()
+        answer = kubernetes.client.VersionApi(login.kubernetes()).get_code(_preload_content=False)
+        answer.read()
+        answer.release_conn()
+        login.pykube().get(version="", base="/version", url="").raise_for_status()
         return tuple(recorder.seen)
 
     return run
@@ -254,13 +252,13 @@ def test_there_is_one_official_client_for_all_threads_and_a_pykube_client_for_ea
     assert len({id(pykube) for (_, pykube), _ in found}) == 3
 
 
-def test_a_new_login_makes_new_clients_in_every_thread(login):
+def test_a_new_login_is_that_of_the_same_clients_in_every_thread(login):
     login.renew(kopf.ConnectionInfo(server="http://one.test", token="old"))
     with ThreadPoolExecutor(1) as pool:
         before = login.kubernetes(), login.pykube(), pool.submit(login.pykube).result()
         login.renew(kopf.ConnectionInfo(server="http://one.test", token="new"))
         after = login.kubernetes(), login.pykube(), pool.submit(login.pykube).result()
-    assert not set(map(id, before)) & set(map(id, after))
+    assert list(map(id, before)) == list(map(id, after))
     assert after[0].configuration.api_key["BearerToken"] == "Bearer new"
     assert [each.config.user["token"] for each in after[1:]] == ["new", "new"]
 
@@ -286,6 +284,16 @@ def client_for(login):
             return client
 
         yield make
+
+
+def test_it_trusts_whom_the_threads_own_client_trusts(login, client_for):
+    login.renew(kopf.ConnectionInfo(server="https://one.test"))
+    tried = client_for(server="https://one.test")
+    for _ in range(2):
+        used = login.pykube()
+        assert used.session.verify == tried.session.verify
+        assert (used.session.trust_env, used.session.max_redirects, used.session.proxies) == (False, 0, {})
+        login.renew(kopf.ConnectionInfo(server="https://one.test", token="new"))
 
 
 def version_from(client):
@@ -404,17 +412,20 @@ def test_certificates_of_two_logins_never_mix(login, client_for):
 
     login.renew(kopf.ConnectionInfo(server="https://one.test", **data("used")))
     used = login.pykube()
+    assert [file.read_text() for file in files_of(used)] == list(data("used").values())
+    of_used = set(files_of(used))
     first = client_for(server="https://one.test", **data("first"))
     second = client_for(server="https://one.test", **data("second"))
     again = client_for(server="https://one.test", **data("first"))
     login.renew(kopf.ConnectionInfo(server="https://one.test", **data("later")))
-    clients = {"used": [used], "first": [first, again], "second": [second], "later": [login.pykube()]}
+    assert used is login.pykube()
+    clients = {"first": [first, again], "second": [second], "later": [used]}
     for owner, made in clients.items():
         for client in made:
             assert [file.read_text() for file in files_of(client)] == list(data(owner).values())
     assert files_of(first) == files_of(again)
-    every = {file for made in clients.values() for client in made for file in files_of(client)}
-    assert len(every) == 3 * len(clients)
+    every = of_used | {file for made in clients.values() for client in made for file in files_of(client)}
+    assert len(every) == 3 * 4
     login.close()
     assert not any(file.exists() for file in every)
 
@@ -500,10 +511,7 @@ def test_a_login_from_a_kubeconfig_makes_clients_that_work(log_in, login, server
     login.renew(info)
     names = [each.metadata.name for each in kubernetes.client.CoreV1Api(login.kubernetes()).list_namespace().items]
     assert "default" in names
-    login.kubernetes().rest_client.pool_manager.clear()
-    client = login.pykube()
-    client.get(version="v1", url="namespaces/default").raise_for_status()
-    client.session.close()
+    login.pykube().get(version="v1", url="namespaces/default").raise_for_status()
 
 
 def test_a_missing_kubeconfig_is_told_by_its_name(log_in, tmp_path):

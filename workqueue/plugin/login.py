@@ -3,24 +3,32 @@
 The operator and its business logic talk to the same server as the same user, because the clients
 are built from what Kopf logged in with. The official client goes first: unlike pykube it runs the
 ``exec`` plugins of a kubeconfig, as EKS and GKE need them.
+
+There is one official client, and one pykube client for each thread, from the first login to the end: who keeps one, or
+what was made of one, keeps something that works. What changes with a login is behind them (:mod:`.access`).
 """
 
-import base64
+import contextlib
 import dataclasses
-import hashlib
-import os
-import ssl
-import tempfile
 import threading
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import kopf
 from kubernetes import client as kubernetes_client
-from pykube import HTTPClient, KubeConfig
+from pykube import HTTPClient
 
+from workqueue.base.client_metrics import ClientMetrics, ClientStatistics
+from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError, NotLoggedIn
+from workqueue.plugin.access import Access, client_for
+from workqueue.plugin.credentials import CertificateFiles
 from workqueue.plugin.kubeconfig import diagnose, exec_command, in_cluster, proxy_url, source
+from workqueue.plugin.official_client import OfficialClient
+from workqueue.plugin.pykube_client import PykubeClient
+from workqueue.plugin.renewal import Renewal
+from workqueue.plugin.requesting import Requesting
+from workqueue.plugin.throttle import Throttle
 
 
 class Login:
@@ -28,16 +36,23 @@ class Login:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        #: Whoever needs a client before Kopf has logged in sleeps here.
+        #: Whoever needs a client before Kopf has logged in sleeps here, or waits for other credentials.
         self.changed = threading.Condition(self._lock)
         # All below are guarded by _lock.
         self._info: kopf.ConnectionInfo | None = None
-        self._generation = 0
-        self._kubernetes: kubernetes_client.ApiClient | None = None
-        #: Certificates that came as data, as the files that the clients want.
-        self._files: tempfile.TemporaryDirectory[str] | None = None
+        #: Made of _info when it is first needed; None until then.
+        self._access: Access | None = None
+        #: Of all logins so far: a URL of a former one may still be in somebody's hands.
+        self._servers: tuple[str, ...] = ()
+        self._workers: Callable[[], int] = lambda: 0
+        self._kubernetes: OfficialClient | None = None
         #: One pykube client for each thread: its sessions are not made to be shared.
         self._local = threading.local()
+
+        self._files = CertificateFiles()
+        self._metrics = ClientMetrics()
+        self._renewal = Renewal(self.changed, is_current=self._is_current_locked, replace=self._replace)
+        self._requesting = Requesting(self._lease, renewal=self._renewal, metrics=self._metrics)
 
     @staticmethod
     def log_in(**kwargs: Any) -> kopf.ConnectionInfo:
@@ -73,132 +88,135 @@ class Login:
             return info
         raise ConfigurationError(f"the login with {source()} failed: {'; '.join(dict.fromkeys(errors))}")
 
+    def begin(
+        self,
+        log_in: Callable[[], kopf.ConnectionInfo],
+        *,
+        workers: Callable[[], int],
+        throttle: Throttle | None,
+        clock: Clock,
+    ) -> None:
+        """A run of the operator begins: from now on, refused credentials are renewed.
+
+        :param log_in: logs in, in a thread of its own.
+        :param workers: how many there are, for whom each client keeps connections open; asked again and again.
+        :param throttle: holds requests back; None lets all go.
+        :param clock: where time comes from.
+        """
+        with self._lock:
+            self._workers = workers
+        self._requesting.clock, self._requesting.throttle = clock, throttle
+        self._renewal.start(log_in, clock=clock)
+
+    def drain(self) -> None:
+        """The operator stops: a login that the API server refuses is renewed no more."""
+        self._renewal.stop()
+
     def renew(self, info: kopf.ConnectionInfo) -> None:
-        """Kopf has logged in, for the first time or again: clients handed out from now on use this."""
+        """Kopf has logged in, for the first time or again: requests that begin from now on use this."""
         with self.changed:
-            self._info = info
-            self._generation += 1
-            self._kubernetes = None
-            self.changed.notify_all()
+            self._take_locked(info)
 
     @property
     def is_logged_in(self) -> bool:
         """True once Kopf has logged in."""
         return self._info is not None
 
+    def statistics(self) -> ClientStatistics:
+        """The requests so far, of all runs."""
+        return self._metrics.statistics()
+
     def close(self) -> None:
-        """Forget the credentials; files made for them are removed."""
+        """Forget the credentials; connections are closed, and files made for certificates removed."""
+        self._renewal.stop()
+        if self._requesting.throttle is not None:
+            self._requesting.throttle.close()
         with self.changed:
-            self._info = None
-            self._kubernetes = None
-            if self._files is not None:
-                self._files.cleanup()
-                self._files = None
+            self._take_locked(None)
+            self._servers = ()
+        self._files.clear()
 
     def kubernetes(self) -> kubernetes_client.ApiClient:
         """The official client; one for all threads.
 
         :raises RuntimeError: before Kopf has logged in.
         """
+        self._current()  # so that it is said here, and not at the first request
         with self._lock:
-            info = self._require_locked()
-            if self._kubernetes is None:
-                self._kubernetes = kubernetes_client.ApiClient(self._configuration_locked(info))
-            return self._kubernetes
+            made = self._kubernetes
+        if made is None:
+            made = OfficialClient(self._current, self._requesting)
+            with self._lock:
+                made = self._kubernetes = self._kubernetes or made
+        return made
 
     def pykube(self) -> HTTPClient:
         """A pykube client of the calling thread.
 
         :raises RuntimeError: before Kopf has logged in.
         """
-        with self._lock:
-            info = self._require_locked()
-            cached = getattr(self._local, "client", None)
-            if cached is None or self._local.generation != self._generation:
-                cached = self._client_locked(info)
-                self._local.client, self._local.generation = cached, self._generation
-            client: HTTPClient = cached
-            return client
+        self._current()
+        client: HTTPClient | None = getattr(self._local, "client", None)
+        if client is None:
+            client = self._local.client = PykubeClient(self._current, self._requesting)
+        return client
 
     def client_for(self, info: kopf.ConnectionInfo) -> HTTPClient:
         """A pykube client for a login that nobody else has heard of yet; close its session.
 
         :param info: what :meth:`log_in` returned.
         """
+        return client_for(info, self._files)
+
+    def _current(self) -> Access:
         with self._lock:
-            return self._client_locked(info)
+            return self._current_locked()
 
-    def _client_locked(self, info: kopf.ConnectionInfo) -> HTTPClient:
-        client = HTTPClient(KubeConfig(self._kubeconfig_locked(info)))
-        if not _is_bearer(info):  # pykube knows no other scheme
-            client.session.headers.update(info.as_http_headers())
-        # As Kopf's own session: the environment's proxies only if the user wants them, and the system's authorities.
-        client.session.trust_env = getattr(info, "trust_env", False)  # from Kopf 1.45 on
-        client.session.max_redirects = 0  # pykube would hand the token to whoever is behind one
-        if info.proxy_url:  # pykube knows of none in a kubeconfig
-            client.session.proxies = {"http": info.proxy_url, "https": info.proxy_url}
-        authorities = ssl.get_default_verify_paths()
-        client.session.verify = authorities.cafile or authorities.capath or True
-        return client
-
-    def _require_locked(self) -> kopf.ConnectionInfo:
+    def _current_locked(self) -> Access:
         if self._info is None:
             raise NotLoggedIn("no client yet: Kopf has not logged in; clients are for handlers and reconcile functions")
-        return self._info
+        if self._access is None:
+            self._access = Access(self._info, self._files, workers=self._workers(), former=self._servers)
+            self._servers = self._access.servers
+        return self._access
 
-    def _configuration_locked(self, info: kopf.ConnectionInfo) -> kubernetes_client.Configuration:
-        configuration = kubernetes_client.Configuration()
-        configuration.host = info.server
-        configuration.verify_ssl = not info.insecure
-        configuration.ssl_ca_cert = self._file_locked("ca.crt", info.ca_path, info.ca_data)
-        configuration.cert_file = self._file_locked("tls.crt", info.certificate_path, info.certificate_data)
-        configuration.key_file = self._file_locked("tls.key", info.private_key_path, info.private_key_data)
-        if info.proxy_url:  # else the environment's, which the client has read by itself
-            configuration.proxy = info.proxy_url
-        if authorization := info.as_http_headers().get("Authorization") or _basic(info):
-            configuration.api_key = {"authorization": authorization, "BearerToken": authorization}
-        return configuration
+    def _take_locked(self, info: kopf.ConnectionInfo | None) -> None:
+        former, self._access, self._info = self._access, None, info
+        if former is not None:
+            former.retired = True
+            if not former.users:
+                former.close()
+        self.changed.notify_all()
 
-    def _kubeconfig_locked(self, info: kopf.ConnectionInfo) -> dict[str, Any]:
-        cluster: dict[str, Any] = {"server": info.server}
-        user: dict[str, Any] = {}
-        if info.insecure:
-            cluster["insecure-skip-tls-verify"] = True
-        elif ca := self._file_locked("ca.crt", info.ca_path, info.ca_data):
-            cluster["certificate-authority"] = ca
-        if info.token and _is_bearer(info):
-            user["token"] = info.token
-        if info.username and info.password:
-            user.update(username=info.username, password=info.password)
-        if certificate := self._file_locked("tls.crt", info.certificate_path, info.certificate_data):
-            user["client-certificate"] = certificate
-            user["client-key"] = self._file_locked("tls.key", info.private_key_path, info.private_key_data)
-        return {
-            "clusters": [{"name": "kopf", "cluster": cluster}],
-            "users": [{"name": "kopf", "user": user}],
-            "contexts": [{"name": "kopf", "context": {"cluster": "kopf", "user": "kopf"}}],
-            "current-context": "kopf",
-        }
+    @contextlib.contextmanager
+    def _lease(self) -> Iterator[Access]:
+        """The current access, whose connections are not closed before this ends.
 
-    def _file_locked(self, name: str, path: Any, data: str | bytes | None) -> str | None:
-        """The path of a certificate or key that is given as a path or as data (PEM, or that in base64)."""
-        if path:
-            return os.fsdecode(path)
-        if not data:
-            return None
-        raw = data.encode() if isinstance(data, str) else data
-        if not raw.lstrip().startswith(b"-----"):
-            try:
-                raw = base64.b64decode(b"".join(raw.split()), validate=True)
-            except ValueError:
-                raise ConfigurationError(f"the login's {name} is neither PEM nor base64 of it") from None
-        if self._files is None:
-            self._files = tempfile.TemporaryDirectory(prefix="kopf-workqueue-")
-        file = Path(self._files.name) / f"{hashlib.sha256(raw).hexdigest()[:16]}-{name}"
-        if not file.exists():
-            file.touch(mode=0o600)
-            file.write_bytes(raw)
-        return str(file)
+        Else a request that is about to take one would find them closed.
+        """
+        with self._lock:
+            access = self._current_locked()
+            if self._workers() > access.workers:  # a controller was resized
+                self._take_locked(self._info)
+                access = self._current_locked()
+            access.users += 1
+        try:
+            yield access
+        finally:
+            with self._lock:
+                access.users -= 1
+                if access.retired and not access.users:
+                    access.close()
+
+    def _is_current_locked(self, access: Access) -> bool:
+        return self._access is access
+
+    def _replace(self, refused: Access, info: kopf.ConnectionInfo) -> None:
+        with self.changed:
+            if not self._is_current_locked(refused):
+                return
+            self._take_locked(info)
+        self._metrics.renewed()
 
 
 def _with_token(info: kopf.ConnectionInfo) -> kopf.ConnectionInfo:
@@ -209,15 +227,3 @@ def _with_token(info: kopf.ConnectionInfo) -> kopf.ConnectionInfo:
     header = configuration.get_api_key_with_prefix("BearerToken") or ""
     scheme, _, token = header.rpartition(" ")
     return dataclasses.replace(info, scheme=scheme or None, token=token) if token else info
-
-
-def _basic(info: kopf.ConnectionInfo) -> str | None:
-    """User and password as a header; Kopf 1.44 leaves that to its HTTP library."""
-    if not (info.username and info.password):
-        return None
-    return "Basic " + base64.b64encode(f"{info.username}:{info.password}".encode()).decode()
-
-
-def _is_bearer(info: kopf.ConnectionInfo) -> bool:
-    """Whether the token is sent as such. Of user and password the official client's login makes a "Basic" one."""
-    return (info.scheme or "Bearer").lower() == "bearer"

@@ -1,5 +1,6 @@
 """The manager: where an operator is put together, in a few lines of a file that Kopf loads."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Unpack
 
@@ -18,6 +19,7 @@ from workqueue.plugin.controllers import ManagedController
 from workqueue.plugin.resources import ResourceSpec
 from workqueue.plugin.runtime import Runtime
 from workqueue.plugin.sources import ResourceInformer
+from workqueue.plugin.throttle import DEFAULT_BURST
 from workqueue.status import parse_address
 
 
@@ -32,6 +34,8 @@ class Manager:
         grace: float | None = None,
         namespaces: Collection[str] | None = None,
         api_server_timeout: float | None = None,
+        qps: float | None = None,
+        burst: int | None = None,
         clock: Clock | None = None,
     ) -> None:
         """
@@ -45,6 +49,10 @@ class Manager:
         :param api_server_timeout: seconds to wait at the start for an API server that is not up yet; the environment's
             WORKQUEUE_API_SERVER_TIMEOUT by default, else 0: without one the operator ends with one line. From the
             first login on, an API server that is away is waited for without end.
+        :param qps: requests a second that :meth:`kubernetes` and :meth:`pykube` make together, and informers where they
+            ask by themselves; others wait for their turn. None, the default, holds none back, as in controller-runtime.
+            What Kopf asks itself does not count.
+        :param burst: how many of them can be made at once after a time without any; 10 by default, as in client-go.
         :param clock: where time comes from; for tests.
         :raises ConfigurationError: if one of them cannot be.
         """
@@ -62,6 +70,8 @@ class Manager:
                     f"Manager(api_server_timeout={api_server_timeout!r}): expected seconds, 0 or more"
                 )
             self._runtime.api_server_timeout = api_server_timeout
+        if qps is not None or burst is not None:
+            self._runtime.rate = _rate(qps, burst)
         if namespaces is not None:
             if isinstance(namespaces, str):
                 raise ConfigurationError(f"Manager(namespaces={namespaces!r}): expected a list of names")
@@ -166,18 +176,29 @@ class Manager:
         return self._runtime.recorder(component)
 
     def kubernetes(self) -> kubernetes_client.ApiClient:
-        """The official client with Kopf's own login; for all threads.
+        """The official client with Kopf's own login; one for all threads, and it stays good when the login is renewed.
 
         :raises RuntimeError: before Kopf has logged in.
         """
         return self._runtime.login.kubernetes()
 
     def pykube(self) -> HTTPClient:
-        """A pykube client with Kopf's own login; one for each thread.
+        """A pykube client with Kopf's own login; one for each thread, and it stays good when the login is renewed.
 
         :raises RuntimeError: before Kopf has logged in.
         """
         return self._runtime.login.pykube()
+
+
+def _rate(qps: object, burst: object) -> tuple[float, int]:
+    """Both of the two, if they can be."""
+    if not isinstance(qps, int | float) or isinstance(qps, bool) or not 0 < qps < math.inf:
+        raise ConfigurationError(f"Manager(qps={qps!r}): expected requests a second, more than 0")
+    if burst is None:
+        burst = DEFAULT_BURST
+    if not isinstance(burst, int) or isinstance(burst, bool) or burst < 1:
+        raise ConfigurationError(f"Manager(burst={burst!r}): expected a whole number of at least 1")
+    return qps, burst
 
 
 def _is_time(seconds: object) -> bool:

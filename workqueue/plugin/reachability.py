@@ -10,11 +10,12 @@ import errno
 import json
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import kopf
 import requests
+from pykube.exceptions import PyKubeError
 from urllib3 import exceptions as urllib3_errors
 
 from workqueue.base.errors import ConfigurationError
@@ -30,6 +31,12 @@ _NO_URL = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
 )
+#: What is in OpenSSL's names of the alerts that are about a certificate of ours.
+_ALERTS = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
+#: OpenSSL's names of what is wrong with a certificate and a key of ours, as while one of two files is replaced.
+_NO_PAIR = ("KEY_VALUES_MISMATCH", "NO_START_LINE", "BAD_END_LINE", "BAD_BASE64_DECODE", "KEY_TYPE_MISMATCH")
+#: What is in the clients' own words for a file that is not there.
+_NO_FILE = ("invalid path", "file does not exist")
 #: What a system's error is called in a sentence.
 _SYSTEM = {
     errno.ECONNREFUSED: "connection refused",
@@ -51,12 +58,9 @@ def explain(error: requests.RequestException, *, server: str, source: str, token
     """
     if error.response is not None:
         return _explain_status(error.response, server=server, source=source, token=token)
+    if (handshake := explain_handshake(error, server=server, source=lambda: source)) is not None:
+        return handshake
     causes = list(_causes(error))
-    if certificate := next((each for each in causes if isinstance(each, ssl.SSLCertVerificationError)), None):
-        return ConfigurationError(
-            f"the certificate of the API server at {server} is not trusted ({certificate.verify_message.rstrip('.')}): "
-            f"correct the certificate authority or the server of {source}"
-        )
     if any(
         isinstance(each, ssl.SSLEOFError | ssl.SSLZeroReturnError) for each in causes
     ):  # as a balancer's without a server
@@ -74,6 +78,37 @@ def explain(error: requests.RequestException, *, server: str, source: str, token
     return not_reachable(server, _why(causes), source)
 
 
+def explain_handshake(error: Exception, *, server: str, source: Callable[[], str]) -> ConfigurationError | None:
+    """What a request that failed tells about certificates: the server's, or ours, which may have been renewed since.
+
+    :param error: of either client.
+    :param server: the URL of the API server.
+    :param source: says where that and the credentials come from.
+    :return: None if it failed over something else.
+    """
+    for each in _causes(error):
+        match each:
+            case ssl.SSLCertVerificationError():
+                return ConfigurationError(
+                    f"the certificate of the API server at {server} is not trusted "
+                    f"({each.verify_message.rstrip('.')}): "
+                    f"correct the certificate authority or the server of {source()}"
+                )
+            case ssl.SSLError() if why := _alert(each):
+                return ConfigurationError(
+                    f"the API server at {server} refuses the client certificate of {source()} ({why}): "
+                    "log in again, or renew it"
+                )
+            case ssl.SSLError(reason=str() as reason) if reason in _NO_PAIR:
+                return _unusable(source(), reason)
+            case FileNotFoundError():
+                return _unusable(source(), each.strerror or "no such file")
+            # As requests and pykube say it, before they connect.
+            case OSError(errno=None) | PyKubeError() if any(said in str(each) for said in _NO_FILE):
+                return _unusable(source(), "no such file")
+    return None
+
+
 def check_certificates(info: kopf.ConnectionInfo, source: str) -> None:
     """Find certificates and keys that are damaged, missing, or do not fit each other.
 
@@ -86,12 +121,20 @@ def check_certificates(info: kopf.ConnectionInfo, source: str) -> None:
     try:
         info.as_ssl_context()
     except (OSError, ValueError) as error:  # an SSLError is an OSError, what base64 raises a ValueError
-        why = (
-            (getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)).lower().replace("_", " ")
-        )
-        raise ConfigurationError(
-            f"the certificates or the key of {source} cannot be used ({one_line(why)}): get a fresh copy"
-        ) from None
+        why = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+        raise _unusable(source, why) from None
+
+
+def _unusable(source: str, why: str) -> ConfigurationError:
+    """Files of the login's that are damaged, missing, or do not fit each other."""
+    told = one_line(why.lower().replace("_", " "))
+    return ConfigurationError(f"the certificates or the key of {source} cannot be used ({told}): get a fresh copy")
+
+
+def _alert(error: ssl.SSLError) -> str:
+    """What the other side has against our certificate, as it ended the handshake; "" if it has nothing."""
+    _, _, alert = (error.reason or "").partition("ALERT_")
+    return alert.lower().replace("_", " ") if any(word in alert for word in _ALERTS) else ""
 
 
 def no_url(server: str, source: str) -> ConfigurationError:

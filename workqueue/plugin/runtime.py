@@ -43,6 +43,7 @@ from workqueue.plugin.scope import Scope
 from workqueue.plugin.sources import ResourceInformer
 from workqueue.plugin.stream_lane import Streams
 from workqueue.plugin.threads import in_thread
+from workqueue.plugin.throttle import Throttle
 from workqueue.prometheus import PrometheusMetrics
 from workqueue.status import StatusServer
 
@@ -69,7 +70,10 @@ class Runtime:
         self.namespaces: Collection[str] | None = None
         self.grace: float = 20.0
         self.api_server_timeout: float | None = None
+        #: Requests a second and the burst of them; None holds none back.
+        self.rate: tuple[float, int] | None = None
         self.clock: Clock = RealClock()
+        self.metrics.clients_opened(self.login.statistics)
 
         self._informers: list[ResourceInformer] = []
         self._controllers: dict[str, ManagedController] = {}
@@ -242,6 +246,12 @@ class Runtime:
             )
         if not hook_in(settings, endurance, intake):
             logger.warning("this version of Kopf ends the operator when the API server errs for a minute")
+        self.login.begin(
+            functools.partial(self.login.log_in, settings=settings, logger=logger),
+            workers=lambda: sum(managed.controller.workers for managed in list(self._controllers.values())),
+            throttle=Throttle(*self.rate, clock=self.clock) if self.rate is not None else None,
+            clock=self.clock,
+        )
         self._entrance = Entrance(
             self.login,
             scope=scope,
@@ -302,6 +312,7 @@ class Runtime:
         """The first thing that happens when Kopf stops, before its watches end."""
         self._stopped_at = self.clock.now()
         self._stopping.set()
+        self.login.drain()
 
     async def _stop(self) -> None:
         self._stopping.set()
