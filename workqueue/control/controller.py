@@ -350,7 +350,7 @@ class Controller:
         return deadline is not None and self._clock.now() + self._tally.longest > deadline
 
     def _look_whether_it_is_over(self) -> None:
-        """Whether a stop has nothing to wait for: all workers have gone home, or hang in what was waited for already."""
+        """Whether a stop has nothing to wait for: all workers have gone home, or hang, and were waited for."""
         if self._ending.begun and self._pool.is_deserted:
             self._is_over = True
             self.queue.wake()
