@@ -155,6 +155,20 @@ def test_a_clock_that_raises_at_any_point_costs_no_key_and_no_worker(
     assert any(each.name == "workqueue-watch-pods" for each in threading.enumerate()), "deadlines are looked after"
 
 
+def test_a_key_that_cannot_be_put_back_with_a_delay_is_put_back_at_once(make, runs, queue, clock):
+    def broken(*args, **options):
+        raise OSError("no time")
+
+    for method in ("add_after", "add_with", "add_rate_limited"):
+        setattr(queue, method, broken)
+    runs.answer = lambda _: RuntimeError() if len(runs) == 1 else None
+    controller = make(runs)
+    controller.start()
+    controller.add(KEY)
+    until(lambda: controller.statistics().restarts == 1)
+    until(lambda: clock.step(0.1) or controller.statistics().success == 1)
+
+
 def test_a_done_that_raises_is_tried_until_the_key_is_out_of_hands(make, runs, queue, clock):
     broken = [OSError(), SystemExit()]
     plain = queue.done
