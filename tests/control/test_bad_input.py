@@ -103,11 +103,11 @@ def test_a_limiter_that_raises_what_means_something_elsewhere_sends_no_worker_ho
 
 
 class FailingClock(FakeClock):
-    """Raises once, at the call that is asked for."""
+    """Raises at the call that is asked for, and at some after it."""
 
     def __init__(self):
         super().__init__(start=0.0)
-        self.calls, self.fails_at = 0, -1
+        self.calls, self.failing = 0, range(0)
         self.counting = threading.Lock()
 
     def count(self):
@@ -115,7 +115,7 @@ class FailingClock(FakeClock):
             return
         with self.counting:
             self.calls += 1
-            if self.calls == self.fails_at:
+            if self.calls in self.failing:
                 raise OSError("no time")
 
     def now(self):
@@ -129,11 +129,14 @@ class FailingClock(FakeClock):
 
 @pytest.mark.parametrize("queue_class", [PriorityQueue, RateLimitingQueue])
 @pytest.mark.parametrize("fails_at", range(1, 25))
-def test_a_clock_that_raises_at_any_point_costs_no_key_and_no_worker(make, runs, monkeypatch, fails_at, queue_class):
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_clock_that_raises_at_any_point_costs_no_key_and_no_worker(
+    make, runs, *, monkeypatch, fails_at, times, queue_class
+):
     monkeypatch.setattr("workqueue.control.controller.RESTART_PAUSE", 0.01)
     monkeypatch.setattr("workqueue.control.runs.REST", 0.01)
     clock = FailingClock()
-    clock.fails_at = fails_at
+    clock.failing = range(fails_at, fails_at + times)
     runs.clock = FakeClock()
     runs.answer = lambda request: RuntimeError() if request.retry == 0 and request.key == KEY else None
     controller = make(runs, queue=queue_class(clock=clock), clock=clock, workers=2, timeout=100.0)
@@ -150,6 +153,20 @@ def test_a_clock_that_raises_at_any_point_costs_no_key_and_no_worker(make, runs,
     until(is_through)
     assert controller.statistics().workers == 2
     assert any(each.name == "workqueue-watch-pods" for each in threading.enumerate()), "deadlines are looked after"
+
+
+def test_a_key_that_cannot_be_put_back_with_a_delay_is_put_back_at_once(make, runs, queue, clock):
+    def broken(*args, **options):
+        raise OSError("no time")
+
+    for method in ("add_after", "add_with", "add_rate_limited"):
+        setattr(queue, method, broken)
+    runs.answer = lambda _: RuntimeError() if len(runs) == 1 else None
+    controller = make(runs)
+    controller.start()
+    controller.add(KEY)
+    until(lambda: controller.statistics().restarts == 1)
+    until(lambda: clock.step(0.1) or controller.statistics().success == 1)
 
 
 def test_a_done_that_raises_is_tried_until_the_key_is_out_of_hands(make, runs, queue, clock):

@@ -9,6 +9,7 @@ import pytest
 
 from tests.control.conftest import PATIENCE, Gate, alive, settle, until
 from workqueue.base.keys import ObjectKey
+from workqueue.base.origin import INITIAL, origin
 from workqueue.control import Result, WatchedLoop
 
 HUNG, OTHER = ObjectKey("default", "hung"), ObjectKey("default", "other")
@@ -199,7 +200,35 @@ def test_a_limit_fails_a_run_like_any_error_until_the_key_is_parked(make, runs, 
     assert (parked.error, parked.runs) == ("not over within 10 s", 3)
 
 
+def test_a_key_of_the_start_whose_run_hangs_is_not_waited_for_any_longer_than_its_time(make, hang, clock):
+    controller = make(hang, timeout=10.0)
+    with origin(INITIAL):
+        controller.add(HUNG)
+    controller.initial_keys_queued()
+    overrun(controller, clock, hang)
+    assert (controller.readiness, controller.statistics().initial_keys_left) == ("processed", 0)
+
+
 # Coroutines.
+
+
+def test_a_stop_cancels_the_coroutines_that_are_left_when_its_grace_is_over(loop, make):
+    ends = []
+
+    async def reconcile(request):
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            ends.append(request.key)
+
+    controller = make(reconcile, loop=lambda: loop)
+    controller.start()
+    controller.add(OTHER)
+    until(lambda: controller.statistics().active == 1)
+    assert controller.stop(0) is False
+    until(lambda: alive() == ["workqueue-loop"])
+    assert controller.statistics().error == 1
+    assert ends in ([], [OTHER]), "it may not have begun"
 
 
 def test_a_coroutine_is_cancelled_when_its_time_is_over_and_can_clean_up(loop, make, clock):

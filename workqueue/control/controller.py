@@ -359,8 +359,6 @@ class Controller:
             failure = error
             self._report(key, error)
         self._done(key)
-        if self._ending.begun:
-            self._look_whether_it_is_over()
         if failure is not None:
             self._put_back(key, priority)
         return failure is None
@@ -382,15 +380,10 @@ class Controller:
         return deadline is not None and self._clock.now() + self._tally.longest > deadline
 
     def _look_whether_it_is_over(self) -> None:
-        """Whether a stop has nothing to wait for: nobody is there to take a key, or all that is left is stuck."""
-        if not self._ending.begun or self._is_over:
-            return
-        with contextlib.suppress(BaseException):  # a clock that raises, say: then it is found the next time, or in time
-            queue = self.queue.statistics()
-            only_stuck = queue.processing and not queue.ready and self._runs.is_stuck_only(queue.processing)
-            if only_stuck or self._pool.is_deserted:
-                self._is_over = True
-                self.queue.wake()
+        """Whether a stop has nothing to wait for: all workers have gone home, or hang, and were waited for."""
+        if self._ending.begun and self._pool.is_deserted:
+            self._is_over = True
+            self.queue.wake()
 
     def _report(self, key: ObjectKey | None, error: BaseException) -> None:
         """A worker's own loop has failed (a limiter that raises, say); it breathes, and goes on."""

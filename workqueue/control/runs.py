@@ -165,11 +165,6 @@ class Runs(Generic[W]):
         with self._lock:
             return list(self._runs)
 
-    def is_stuck_only(self, count: int) -> bool:
-        """Whether so many are under way, and all of them are stuck."""
-        with self._lock:
-            return len(self._runs) == count and all(run.is_stuck for run in self._runs)
-
     def stuck(self) -> tuple[StuckRun, ...]:
         """Those that did not end when their time was over."""
         now = self._clock.now()
