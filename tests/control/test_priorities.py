@@ -162,3 +162,38 @@ def test_a_resync_of_a_healthy_key_runs_it(make, runs, priorities):
     runs.wait(1)
     settle(controller)
     assert priorities == [("a", -100)]
+
+
+@pytest.mark.parametrize(("priority", "expected"), [(None, -100), (7, 7), (0, 0), (-200, -200)])
+@pytest.mark.parametrize("after", [None, 5.0])
+def test_a_requeue_has_the_priority_that_it_asks_for_or_keeps_the_one_it_had(
+    make, runs, clock, *, after, priority, expected
+):
+    priorities = []
+
+    def answer(request):
+        priorities.append(request.priority)
+        return Result.requeue(after=after, priority=priority) if len(priorities) == 1 else None
+
+    runs.answer = answer
+    controller = make(runs, queue=PriorityQueue(clock=clock))
+    controller.queue.add_with(KEY, priority=-100)
+    controller.start()
+    until(lambda: controller.queue.statistics().delayed == 1)
+    clock.step(5.0)
+    runs.wait(2)
+    settle(controller)
+    assert priorities == [-100, expected]
+
+
+@pytest.mark.parametrize("after", [None, 5.0])
+def test_a_queue_without_priorities_takes_a_requeue_that_asks_for_one(make, runs, clock, after):
+    runs.answer = lambda _: Result.requeue(after=after, priority=7) if len(runs) == 1 else None
+    controller = make(runs, queue=RateLimitingQueue(clock=clock))
+    controller.add("default/a")
+    controller.start()
+    until(lambda: controller.queue.statistics().delayed == 1)
+    clock.step(5.0)
+    runs.wait(2)
+    settle(controller)
+    assert controller.statistics().restarts == 0
