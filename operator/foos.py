@@ -24,8 +24,6 @@ from workqueue import Manager, ObjectKey, Request, Result
 from workqueue.base.environment import count, setting
 
 GROUP, VERSION, PLURAL, KIND = "samplecontroller.k8s.io", "v1alpha1", "foos", "Foo"
-#: Seconds that a write may take; the client by itself waits for ever, and its worker with it.
-TIMEOUT = 30.0
 
 manager = Manager()
 recorder = manager.recorder("sample-controller")
@@ -69,7 +67,7 @@ def bring_about(foo: dict[str, Any], key: ObjectKey) -> dict[str, Any]:
     api = client.AppsV1Api(manager.kubernetes())
     deployment = deployments.get(key)
     if deployment is None:
-        made = api.create_namespaced_deployment(key.namespace, desired(foo, key), _request_timeout=TIMEOUT)
+        made = api.create_namespaced_deployment(key.namespace, desired(foo, key))
         return written(key, made)
     if not is_controlled_by(deployment, foo):
         message = f'Resource "{key.name}" already exists and is not managed by Foo'
@@ -78,8 +76,7 @@ def bring_about(foo: dict[str, Any], key: ObjectKey) -> dict[str, Any]:
     replicas = foo["spec"].get("replicas")
     if replicas is not None and deployment["spec"].get("replicas") != replicas:
         corrected = {**deployment, "spec": {**deployment["spec"], "replicas": replicas}}
-        answer = api.replace_namespaced_deployment(key.name, key.namespace, corrected, _request_timeout=TIMEOUT)
-        return written(key, answer)
+        return written(key, api.replace_namespaced_deployment(key.name, key.namespace, corrected))
     return deployment
 
 
@@ -127,9 +124,8 @@ def tell_status(foo: dict[str, Any], deployment: dict[str, Any]) -> None:
         return
     changed = copy.deepcopy(foo)
     changed["status"] = {**(foo.get("status") or {}), "availableReplicas": available}
-    namespace, name = foo["metadata"]["namespace"], foo["metadata"]["name"]
     client.CustomObjectsApi(manager.kubernetes()).replace_namespaced_custom_object_status(
-        GROUP, VERSION, namespace, PLURAL, name, changed, _request_timeout=TIMEOUT
+        GROUP, VERSION, foo["metadata"]["namespace"], PLURAL, foo["metadata"]["name"], changed
     )
 
 

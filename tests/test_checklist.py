@@ -122,6 +122,8 @@ REQUIRED = {
     *(f"B{number}" for number in range(1, 10)),
     # The pod controller, point by point.
     *(f"A{number}" for number in range(1, 15)),
+    # The sample controller, point by point.
+    *("C1", "C2", "C3", "C4/create", "C4/foreign", "C4/absorbed", "C4/status", "C4/writes", "C5"),
 }
 
 ROW = re.compile(r"\| (?P<id>[^ |]+) \| (?P<property>[^|]*[^| ]) \| (?P<tests>[^|]*) \|")

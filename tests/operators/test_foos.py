@@ -13,6 +13,7 @@ from kubernetes.client.rest import RESTClientObject
 from tests.lanes.promises import LANES
 from tests.operators.harness import ROOT, eventually, run_as_process, run_in_process
 from tests.operators.objects import pod
+from workqueue.plugin import official_client
 from workqueue.testing.apiserver import Fault
 
 FOOS = "operator/foos.py"
@@ -391,8 +392,7 @@ def test_two_workers_and_an_answer_that_never_comes_holds_up_one_for_a_while_onl
         workers = sorted(each.name for each in threading.enumerate() if each.name.startswith("workqueue-Foos-"))
         assert workers == ["workqueue-Foos-0", "workqueue-Foos-1"]
         wait_until_settled(operator, defined)
-        assert operator.module.TIMEOUT > 0
-        monkeypatch.setattr(operator.module, "TIMEOUT", 5.0)
+        monkeypatch.setattr(official_client, "READ", 5.0)
         defined.script(Fault(method="POST", path=PATHS[DEPLOYMENTS], hang=True))
         defined.create(RESOURCE, foo("held"))
         eventually(lambda: operator.module.controller.statistics().active == 1, "a run that is held up")
