@@ -10,7 +10,7 @@ says how many replicas are available. What came of each Foo is told by events, `
 
 Source: client-go's sample-controller (kubernetes/sample-controller, controller.go). Unlike there, no
 write is based on less than what was looked at: each carries the uid and resourceVersion of that, and
-one that comes too late is refused.
+one that comes too late is refused. As there, a Foo that names another Deployment leaves the former one alone.
 
 FOO_WORKERS (2) says how many Foos are worked on at once.
 """
@@ -20,8 +20,9 @@ from typing import Any
 
 from kubernetes import client
 
-from workqueue import Manager, ObjectKey, Request, Result
+from workqueue import Manager, ObjectKey, Request, Result, TerminalError
 from workqueue.base.environment import count, setting
+from workqueue.base.text import one_line
 
 GROUP, VERSION, PLURAL, KIND = "samplecontroller.k8s.io", "v1alpha1", "foos", "Foo"
 
@@ -54,6 +55,10 @@ def reconcile(request: Request) -> Result | None:
         if error.status in (404, 409):  # one of them was changed or deleted since it was looked at: look again
             request.logger.info("what was to be written is out of date (%s)", error.reason)
             return Result.requeue()
+        if error.status == 422:  # such as a name that is none: it will be refused until the Foo is another
+            message = one_line(error.body or error.reason)
+            recorder.event(foo, type="Warning", reason="ErrInvalid", message=message)
+            raise TerminalError(message) from error
         raise
     recorder.event(foo, type="Normal", reason="Synced", message="Foo synced successfully")
     return None

@@ -20,7 +20,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pykube
@@ -142,8 +142,17 @@ def finished_at(pod: Mapping[str, Any]) -> datetime:
 
     That is the end of its last container; or, of one that was evicted or never ran, the last change of a condition.
     """
-    times = [text for text in _times(pod) if text]
-    return max(datetime.fromisoformat(text) for text in times) if times else datetime.now(UTC)
+    times = [time for text in _times(pod) if text and (time := _read(text)) is not None]
+    # Times are cut to whole seconds: it has finished within the one after that.
+    return max(times) + timedelta(seconds=1) if times else datetime.now(UTC)
+
+
+def _read(text: str) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def _times(pod: Mapping[str, Any]) -> Iterator[str | None]:
@@ -180,7 +189,7 @@ def clean_up(request: Request, pod: pykube.Pod, *, changed: bool) -> Result | No
 
 def delete(request: Request, pod: pykube.Pod, *, why: str) -> Result | None:
     """Delete this pod as it was looked at, and nothing newer: neither another of its name, nor a later state of it."""
-    seen = {name: pod.metadata.get(name) for name in ("uid", "resourceVersion")}
+    seen = {name: pod.metadata[name] for name in ("uid", "resourceVersion")}  # without one it would be any pod
     try:
         answer = pod.api.delete(**pod.api_kwargs(data=json.dumps({"preconditions": seen})))
     except requests.RequestException as error:

@@ -57,6 +57,25 @@ def test_an_answer_that_is_none_is_a_failure_that_says_what_was_expected(make, r
     assert "expected None or a Result" in caplog.text
 
 
+def test_a_huge_error_is_a_line_of_bounded_length(make, runs, clock, caplog):
+    runs.answer = ValueError("x" * 5_000_000)
+    check_failed_and_works_on(make(runs), runs, clock)
+    assert all(len(record.getMessage()) < 3_000 for record in caplog.records)
+
+
+def test_a_judge_that_fails_leaves_the_error_one_like_any_other(make, runs, clock, caplog):
+    def judge(error):
+        raise OverflowError("too much")
+
+    runs.answer = ValueError("no")
+    controller = make(runs, judge=judge, max_retries=0)
+    controller.start()
+    controller.add(KEY)
+    until(lambda: controller.statistics().given_up == 1)
+    assert controller.statistics().restarts == 0
+    assert "an error could not be read, and counts as any other" in caplog.text
+
+
 def test_a_huge_answer_is_not_written_out(make, runs, clock, caplog):
     runs.answer = lambda _: "x" * 10_000_000
     check_failed_and_works_on(make(runs), runs, clock)

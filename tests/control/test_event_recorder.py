@@ -25,6 +25,11 @@ class PykubePod:
         self.obj = obj
 
 
+class Untold:
+    def __str__(self):
+        raise ValueError("no text")
+
+
 @pytest.fixture
 def record(recorder, outbox, sink):
     """``record(obj, …)`` is the event that has become of a call, or None."""
@@ -118,6 +123,12 @@ def test_a_reference_may_be_to_a_part_of_an_object(record):
         ({"type": None}, "type=None of Pod default/web: expected 'Normal' or 'Warning'"),
         ({"reason": ""}, "reason='' of Pod default/web: expected a word, such as 'Synced'"),
         ({"reason": None}, "reason=None of Pod default/web: expected a word, such as 'Synced'"),
+        ({"reason": "R" * 129}, "the reason of Pod default/web has 129 characters, at most 128 are allowed"),
+        ({"message": Untold()}, "ValueError('no text')"),
+        (
+            {"annotations": {"a": "x" * 20_000}},
+            "the annotations of Pod default/web have 20001 characters, at most 16384 are allowed",
+        ),
         ({"annotations": ["a"]}, "annotations=['a'] of Pod default/web: expected texts by name"),
         ({"obj": None}, "NoneType is no object: expected a body, a pykube object or a reference"),
         ({"obj": "default/web"}, "str is no object: expected a body, a pykube object or a reference"),

@@ -99,12 +99,12 @@ def test_news_during_the_last_run_makes_another_and_parks_only_after_that(make, 
     add_as(controller, UPDATE)
     gate.set()
     runs.wait(2)
-    until(lambda: controller.statistics().given_up == 2)
+    until(lambda: controller.statistics().given_up == 1)
     settle(controller)
-    assert (len(runs), controller.statistics().parked) == (2, 1)
+    assert (len(runs), controller.statistics().error, controller.statistics().parked) == (2, 2, 1)
 
 
-def test_a_key_that_had_news_during_its_last_run_waits_for_the_next_and_is_not_parked(make, runs, gate):
+def test_a_key_that_had_news_during_its_last_run_waits_for_the_next_and_is_not_parked(make, runs, gate, caplog):
     runs.answer = lambda request: gate(request) or RuntimeError()
     controller = make(runs, max_retries=0)
     controller.start()
@@ -113,9 +113,11 @@ def test_a_key_that_had_news_during_its_last_run_waits_for_the_next_and_is_not_p
     controller.pause()
     add_as(controller, UPDATE)
     gate.set()
-    until(lambda: controller.statistics().given_up == 1)
+    until(lambda: controller.statistics().error == 1)
     until(lambda: controller.queue.statistics().processing == 0)
     assert (controller.parked(), controller.queue.statistics().ready) == ([], 1)
+    assert controller.statistics().given_up == 0
+    assert "default/a starts anew, as there is news of it, after 1 runs: " in caplog.text
 
 
 def test_nothing_new_leaves_a_key_to_its_retry_and_news_does_not_wait_for_it(make, runs, clock):
@@ -230,7 +232,7 @@ def test_the_text_of_an_error_is_one_line_and_not_long():
 
 def test_a_last_run_that_was_never_settled_is_followed_by_one_that_is(make, runs, clock, gate):
     """A judge fails in the middle of its fate, and there was news of it meanwhile."""
-    broken = [OSError("no verdict")]
+    broken = [SystemExit("no verdict")]
     runs.answer = lambda request: gate(request) or RuntimeError("no luck")
 
     def judge(error):

@@ -178,6 +178,42 @@ def test_the_requests_logger_writes_worker_and_key_also_from_the_loop(build, rec
     assert line == "[pods-0] default/a: hello there"
 
 
+@pytest.mark.parametrize("key", [ObjectKey("default", "50%s"), ObjectKey("default", "a%d")])
+def test_a_name_is_no_format(build, records, key):
+    def reconcile(request):
+        request.logger.info("%s of %d", "one", 2)
+        request.logger.info("100%")
+
+    controller = build(reconcile)
+    controller.start()
+    controller.add(key)
+    settle(controller)
+    told = [each.getMessage() for each in records.records if str(key) in each.getMessage()]
+    assert told == [f"[pods-0] {key}: one of 2", f"[pods-0] {key}: 100%"]
+
+
+def test_a_record_says_where_it_was_made(build, records):
+    run_once(build(lambda request: request.logger.warning("from here")))
+    [record] = [each for each in records.records if "from here" in each.getMessage()]
+    assert record.filename == "test_run_context.py"
+
+
+def test_a_name_with_line_ends_makes_no_lines_of_its_own(build, records):
+    def reconcile(request):
+        request.logger.info("hello")
+        raise ValueError("one\ntwo")
+
+    controller = build(reconcile, max_retries=0)
+    controller.start()
+    controller.add(ObjectKey("default", "role\nERROR forged"))
+    until(lambda: controller.statistics().given_up == 1)
+    settle(controller)
+    told = [each.getMessage() for each in records.records if "forged" in each.getMessage()]
+    assert len(told) == 2
+    assert not any("\n" in line for line in told)
+    assert told[1].startswith("controller pods: default/role ERROR forged given up after 1 runs: ")
+
+
 def test_two_runs_at_once_are_told_apart(build, records):
     together = threading.Barrier(2)
     ids = {}

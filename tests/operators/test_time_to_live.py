@@ -29,7 +29,7 @@ def ended(seconds):
     return {"name": "main", "state": {"terminated": {"exitCode": 0, "finishedAt": ago(seconds)}}}
 
 
-def finished(name, *, ttl=None, seconds=100, phase="Succeeded", **metadata):
+def finished(name, *, ttl=None, seconds=101, phase="Succeeded", **metadata):
     """A pod that has finished so long ago."""
     if ttl is not None:
         metadata["annotations"] = {TTL: ttl}
@@ -94,8 +94,21 @@ def test_finished_pods_are_cleaned_up_unless_a_job_or_somebody_else_does(operato
 def test_a_pod_has_finished_when_the_last_thing_happened_to_it(operator, status, seconds):
     module, before = operator(), datetime.now(UTC)
     body = finished("a") | {"status": status()}
-    at = module.finished_at(body)
+    at = module.finished_at(body) - timedelta(seconds=1)  # within the second that was written down
     assert before - timedelta(seconds=seconds + 1) <= at <= datetime.now(UTC) - timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["x", "10000-01-01T00:00:00Z", "2026-13-01T00:00:00Z", "yesterday"])
+def test_a_time_that_cannot_be_read_is_none(operator, text):
+    module = operator()
+    read = module.finished_at(finished("a") | {"status": {"conditions": [{"lastTransitionTime": text}]}})
+    assert read == module.finished_at(finished("a") | {"status": None})
+
+
+def test_a_time_without_a_zone_is_utc(operator):
+    with_zone, without = "2026-11-28T12:00:00Z", "2026-11-28T12:00:00"
+    made = {"metadata": {"name": "a"}, "status": {"conditions": [{"lastTransitionTime": without}]}}
+    assert operator().finished_at(made) == datetime.fromisoformat(with_zone) + timedelta(seconds=1)
 
 
 def test_a_pod_without_any_time_has_finished_only_now(operator):
@@ -113,7 +126,8 @@ def test_durations(text, seconds):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "s", "-1", "-1s", "1w", "1h30m", "ten", "nan", "inf", "1e3", "\u0661", ".", "1 h"]
+    "text",
+    ["", "s", "-1", "-1s", "1w", "1h30m", "ten", "nan", "inf", "1e3", "9" * 400, "9" * 308 + "d", "\u0661", ".", "1 h"],
 )
 def test_what_is_no_duration(text):
     with pytest.raises(ValueError):
@@ -305,3 +319,11 @@ def test_the_body_of_a_deletion_has_the_preconditions(operator):
     request = SimpleNamespace(logger=SimpleNamespace(info=lambda *args: None))
     assert not isinstance(module.delete(request, found, why="over"), Result)
     assert json.loads(asked[0]["data"]) == {"preconditions": {"uid": "u-1", "resourceVersion": "7"}}
+
+
+@pytest.mark.parametrize("missing", ["uid", "resourceVersion"])
+def test_a_pod_that_lacks_what_a_precondition_needs_is_not_deleted(operator, missing):
+    metadata = {"name": "over", "namespace": "default", "uid": "u-1", "resourceVersion": "7"}
+    del metadata[missing]
+    with pytest.raises(KeyError, match=missing):
+        operator().delete(None, pykube.Pod(None, finished("over") | {"metadata": metadata}), why="over")

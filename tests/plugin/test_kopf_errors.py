@@ -50,6 +50,7 @@ def raising(runs, *errors):
         (kopf.TemporaryError("later"), Verdict(after=60)),
         (kopf.TemporaryError("later", delay=1.5), Verdict(after=1.5)),
         (kopf.TemporaryError("later", delay=0), Verdict(after=0.0)),
+        (kopf.TemporaryError("later", delay=10**400), Verdict()),
         (kopf.TemporaryError("later", delay=None), Verdict(after=0.0)),
         (kopf.TemporaryError("later", delay=-5), Verdict(after=0.0)),
         (kopf.TemporaryError("later", delay=math.nan), Verdict()),

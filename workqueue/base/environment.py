@@ -71,4 +71,7 @@ def duration(text: str) -> float:
     number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "s")
     if not number.replace(".", "", 1).isdecimal() or not number.isascii():
         raise ValueError(text)
-    return float(number) * _UNITS[unit]
+    seconds = float(number) * _UNITS[unit]
+    if seconds == float("inf"):
+        raise ValueError(text)
+    return seconds

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workqueue.base.keys import ObjectKey
+from workqueue.base.text import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,15 @@ class KeyLogger(logging.LoggerAdapter[logging.Logger]):
         :param run: which run.
         """
         super().__init__(logger, run.fields())
-        self._prefix = f"[{threading.current_thread().name.removeprefix('workqueue-')}] {run.key}: "
+        worker = threading.current_thread().name.removeprefix("workqueue-")
+        self._prefix = f"[{worker}] {one_line(run.key)}: "
 
-    def process(self, msg: object, kwargs: Any) -> tuple[object, Any]:
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         """See :class:`logging.LoggerAdapter`."""
-        kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
-        return f"{self._prefix}{msg}", kwargs
+        if self.isEnabledFor(level):
+            kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
+            kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # who calls is not this file
+            # Only with arguments a message is a format, in which what is a name here must not be one.
+            prefix = self._prefix.replace("%", "%%") if args else self._prefix
+            text = f"{prefix}{msg}"
+            self.logger.log(level, text, *args, **kwargs)

@@ -23,6 +23,7 @@ from workqueue.base.errors import ConfigurationError, Interrupted, ShutDown
 from workqueue.base.functions import is_async
 from workqueue.base.keys import ObjectKey
 from workqueue.base.origin import INITIAL, current_origin
+from workqueue.base.text import one_line, told
 from workqueue.cache import Reader
 from workqueue.control.attempts import Attempts
 from workqueue.control.calls import Call, LoopCall, ThreadCall
@@ -307,7 +308,7 @@ class Controller:
             if thread is not threading.current_thread() and thread not in stuck:
                 thread.join(max(0.0, until - time.monotonic()))
         left = self._runs.under_way()
-        self._left = [f"{run.key} ({run.call.stack() or 'nowhere to be seen'})" for run in left]
+        self._left = [f"{one_line(run.key)} ({run.call.stack() or 'nowhere to be seen'})" for run in left]
         for run in left:
             run.call.abandon()
         return drained
@@ -353,7 +354,7 @@ class Controller:
         """A key in hands; done whatever happens to it. False if it could not be settled, and comes again."""
         failure: BaseException | None = None
         try:
-            if not self._pool.is_closed:
+            if not self._pool.is_closed or self._pool.is_paused:  # who was paused had taken the key before
                 self._process(worker, key, priority)
         except BaseException as error:
             failure = error
@@ -390,8 +391,8 @@ class Controller:
         self._tally.count("restarts")
         with contextlib.suppress(BaseException):
             logger.error(
-                "controller %s: a worker failed on %s and goes on in %g s: %r",
-                self.name, key, RESTART_PAUSE, error, exc_info=error,
+                "controller %s: a worker failed on %s and goes on in %g s: %s",
+                self.name, one_line(key), RESTART_PAUSE, told(error), exc_info=error,
             )  # fmt: skip
 
     def _rest(self) -> None:
@@ -466,7 +467,7 @@ class Controller:
             self._pool.returned(worker)
             logger.info(
                 "controller %s: %s ended %.3g s after its time was over; what it answered is not looked at",
-                self.name, key, self._clock.now() - (until or began),
+                self.name, one_line(key), self._clock.now() - (until or began),
             )  # fmt: skip
             return
         try:
@@ -515,7 +516,7 @@ class Controller:
         self._look_whether_it_is_over()
         logger.error(
             "controller %s: %s is stuck for %.3g s (%s); %s: %s",
-            self.name, run.key, self._clock.now() - run.began, run.worker.name,
+            self.name, one_line(run.key), self._clock.now() - run.began, run.worker.name,
             "another worker has its place" if replaced else "no more workers are replaced, so there is one less",
             stack or "nowhere to be seen",
             extra=run.context.fields(),

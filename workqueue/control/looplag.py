@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from workqueue.base.clock import Clock
+from workqueue.base.text import one_line
 from workqueue.control.stacks import stack_of
 
 logger = logging.getLogger("workqueue.control")
@@ -149,7 +150,7 @@ class WatchedLoop:
         logger.warning(
             "the loop has not turned for %g s, and nothing else on it goes on, the intake of events included; %s: %s",
             LIMIT,
-            f"it is busy with {task.get_name()}" if task is not None else "no task is to be seen",
+            f"it is busy with {one_line(task.get_name())}" if task is not None else "no task is to be seen",
             stack_of(self.thread) or "nowhere to be seen",
         )
 

@@ -13,7 +13,7 @@ from typing import cast
 from workqueue.base.clock import Clock
 from workqueue.base.errors import WorkqueueError, with_place
 from workqueue.base.keys import ObjectKey
-from workqueue.base.text import told
+from workqueue.base.text import one_line, told
 from workqueue.control.attempts import Attempts
 from workqueue.control.parking import Parking
 from workqueue.control.result import Result, TerminalError, TimeLimitExceeded
@@ -21,6 +21,9 @@ from workqueue.control.tally import Tally
 from workqueue.queues import PriorityQueue, RateLimitingQueue
 
 logger = logging.getLogger("workqueue.control")
+
+#: Characters of an error that are told in a line; the whole is in the trace that follows.
+LENGTH = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +102,17 @@ class Outcomes:
             self._tally.count("timeout")
         elif not isinstance(error, Exception | asyncio.CancelledError):
             self._tally.count("panic")
-        verdict = Verdict(is_terminal=True) if _is_terminal(error) else self._judge(error) or Verdict()
+        verdict = Verdict(is_terminal=True) if _is_terminal(error) else self._judged(error)
         # A mistake in the use of ours is told by its line and its place; so is what says itself what to do about it.
         # Anything else may need the whole trace.
         plain = isinstance(error, WorkqueueError) or verdict.is_terminal or verdict.after is not None
         text, trace = (_brief(error), None) if plain else (told(error), error)
+        text, name = one_line(text, limit=LENGTH), one_line(key)
         if verdict.is_terminal:
             self._parking.run_ended(key)
             self._forget(key)
             self._tally.count("terminal")
-            logger.error("controller %s: %s failed and will not be retried: %s", self._name, key, text)
+            logger.error("controller %s: %s failed and will not be retried: %s", self._name, name, text)
         elif self._max_retries is None or failures < self._max_retries:
             self._attempts.failed(key)
             if verdict.after is None:
@@ -120,15 +124,26 @@ class Outcomes:
                 fate += f" in {verdict.after:g} s"
             logger.warning(
                 "controller %s: %s failed (run %d), %s: %s",
-                self._name, key, retry + 1, fate, text, exc_info=None if retry else trace,
+                self._name, name, retry + 1, fate, text, exc_info=None if retry else trace,
             )  # fmt: skip
         else:
-            self._parking.park(key, error=text, runs=retry + 1, now=self._clock.now())
-            self._tally.count("given_up")
+            parked = self._parking.park(key, error=text, runs=retry + 1, now=self._clock.now())
+            if parked:
+                self._tally.count("given_up")
             self._forget(key)
             logger.error(
-                "controller %s: %s given up after %d runs: %s", self._name, key, retry + 1, text, exc_info=trace
-            )
+                "controller %s: %s %s after %d runs: %s",
+                self._name, name, "given up" if parked else "starts anew, as there is news of it,", retry + 1, text,
+                exc_info=trace,
+            )  # fmt: skip
+
+    def _judged(self, error: BaseException) -> Verdict:
+        """What the judge says; nothing, if it fails on what is somebody else's."""
+        try:
+            return self._judge(error) or Verdict()
+        except Exception:
+            logger.exception("controller %s: an error could not be read, and counts as any other", self._name)
+            return Verdict()
 
     def _forget(self, key: ObjectKey) -> None:
         self._attempts.forget(key)

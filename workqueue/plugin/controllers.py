@@ -159,8 +159,10 @@ class ManagedController:
         :raises ConfigurationError: if it is no whole number of at least 1.
         :raises RuntimeError: if there are no threads to be had for all of them.
         """
-        self.controller.resize(workers)
-        self._workers = workers
+        try:
+            self.controller.resize(workers)
+        finally:
+            self._workers = self.controller.workers
 
     def pause(self) -> None:
         """Take no key until :meth:`resume`. Runs under way go on, and keys are queued as ever."""

@@ -23,6 +23,9 @@ def _verdict(delay: object) -> Verdict:
     """What a delay says: None is at once, as there. One that is no time leaves it to the limiter."""
     if delay is None:
         return Verdict(after=0.0)
-    if isinstance(delay, int | float) and math.isfinite(delay):
-        return Verdict(after=max(0.0, delay))
+    try:
+        if isinstance(delay, int | float) and math.isfinite(delay):
+            return Verdict(after=max(0.0, float(delay)))
+    except OverflowError:  # a whole number beyond all floats
+        pass
     return Verdict()

@@ -388,6 +388,8 @@ class Runtime:
         try:
             controller.start()
         except RuntimeError as error:
+            if self._stopping.is_set():
+                return  # meanwhile: nothing is there any more that it could run on
             self.fatal(f"controller {managed.name} could not start its {controller.workers} workers: {error}")
 
     def fatal(self, reason: str) -> None:

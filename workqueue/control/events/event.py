@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from workqueue.base.text import one_line
 from workqueue.control.events.reference import Reference
 
 #: The types that Kubernetes has.
@@ -50,7 +51,7 @@ class Event:
         return self.about.namespace or DEFAULT_NAMESPACE
 
     def __str__(self) -> str:
-        return f"{self.reason} of {self.about}"
+        return one_line(f"{self.reason} of {self.about}")
 
     def body(self) -> dict[str, Any]:
         """What is created. It has no resourceVersion: one that has expired is created anew as it is."""

@@ -8,13 +8,18 @@ import socket
 from collections.abc import Mapping
 
 from workqueue.base.errors import ConfigurationError
-from workqueue.base.text import one_line
+from workqueue.base.text import one_line, told
 from workqueue.control.events.event import TYPES, Event, event_name, shortened, timestamp
 from workqueue.control.events.outbox import Outbox
 from workqueue.control.events.reference import NotRecordable, Reference, reference_of
 from workqueue.control.events.tally import EventStatistics
 
 logger = logging.getLogger("workqueue.control")
+
+#: Characters of a reason: events.k8s.io takes no more.
+REASON = 128
+#: Characters of all annotations of an event: a thousand events may wait.
+ANNOTATIONS = 16_384
 
 
 class EventRecorder:
@@ -52,8 +57,8 @@ class EventRecorder:
         """
         try:
             event = self._made(reference_of(obj), type, reason, message, annotations)
-        except NotRecordable as error:
-            logger.warning("%s: an event was not recorded: %s", self.component, one_line(error))
+        except Exception as error:  # also of somebody else's code, such as a message that cannot be told
+            logger.warning("%s: an event was not recorded: %s", self.component, _why(error))
             self._outbox.drop("invalid")
             return
         self._outbox.put(event)
@@ -69,8 +74,13 @@ class EventRecorder:
             raise NotRecordable(f"type={kind!r} of {about}: expected {' or '.join(map(repr, TYPES))}")
         if not isinstance(reason, str) or not reason.strip():
             raise NotRecordable(f"reason={reason!r} of {about}: expected a word, such as 'Synced'")
+        if len(reason) > REASON:
+            raise NotRecordable(f"the reason of {about} has {len(reason)} characters, at most {REASON} are allowed")
         if not isinstance(annotations, Mapping | None):
             raise NotRecordable(f"annotations={annotations!r} of {about}: expected texts by name")
+        notes = {str(name): str(value) for name, value in (annotations or {}).items()}
+        if (size := sum(len(name) + len(value) for name, value in notes.items())) > ANNOTATIONS:
+            raise NotRecordable(f"the annotations of {about} have {size} characters, at most {ANNOTATIONS} are allowed")
         instant = self._outbox.instant()
         now = timestamp(instant)
         return Event(
@@ -83,5 +93,9 @@ class EventRecorder:
             instance=self._instance,
             first=now,
             last=now,
-            annotations={str(name): str(value) for name, value in (annotations or {}).items()},
+            annotations=notes,
         )
+
+
+def _why(error: Exception) -> str:
+    return one_line(error if isinstance(error, NotRecordable) else told(error))
