@@ -32,7 +32,10 @@ def quiet(monkeypatch):
     monkeypatch.setattr(logging.getLogger("workqueue.queues"), "disabled", True)
 
 
-@pytest.fixture(params=[PriorityQueue, pytest.param(RateLimitingQueue, marks=pytest.mark.schedules)])
+pytestmark = pytest.mark.schedules
+
+
+@pytest.fixture(params=[PriorityQueue, RateLimitingQueue])
 def queue_class(request):
     return request.param
 
@@ -307,7 +310,6 @@ def test_a_stop_while_a_run_is_stuck_does_not_wait_for_it(queue_class):
 # More, and by chance.
 
 
-@pytest.mark.schedules
 def test_a_stop_and_a_time_limit_in_all_schedules(queue_class):
     cases = {
         "stop": drained_amid_work(queue_class),

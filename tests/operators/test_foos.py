@@ -17,6 +17,8 @@ from workqueue.plugin import official_client
 from workqueue.testing.apiserver import Fault
 
 FOOS = "operator/foos.py"
+pytestmark = pytest.mark.lanes
+
 DEFINITION = yaml.safe_load((ROOT / "deploy/crds/foos.yaml").read_text())
 RESOURCE, DEPLOYMENTS = "foos.samplecontroller.k8s.io", "deployments.apps"
 PATHS = {
