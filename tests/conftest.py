@@ -12,6 +12,15 @@ from tests.cluster.components import WHOLE
 from tests.cluster.controlplane import ControlPlane, ControlPlaneError
 
 
+@pytest.fixture(scope="session", autouse=True)
+def what_was_there_before_is_no_garbage() -> Iterator[None]:
+    """Tests collect garbage, each its own: what was imported and gathered for all of them is not looked at again."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
     """One real and whole control plane for the whole run, with a user `operator` that has no rights.
