@@ -1,7 +1,10 @@
 """A paused controller takes no key, keeps what comes, and is as ready to end as any other."""
 
+import threading
+
 from tests.control.conftest import PATIENCE, alive, settle, until
 from workqueue.base.keys import ObjectKey
+from workqueue.queues import RateLimitingQueue
 
 A, B = ObjectKey("default", "a"), ObjectKey("default", "b")
 
@@ -84,3 +87,28 @@ def test_a_stop_of_a_paused_one_that_has_nothing_to_do_is_drained(make, runs):
     controller.pause()
     assert controller.stop(PATIENCE) is True
     assert alive() == []
+
+
+def test_a_key_that_was_taken_just_before_the_pause_is_run_though_the_controller_stops(make, runs, clock):
+    """The worker has the key, and stands before its run while pause and stop go by."""
+    taken, go_on = threading.Event(), threading.Event()
+
+    class Queue(RateLimitingQueue):
+        def get(self, timeout=None, **options):
+            key = super().get(timeout, **options)
+            taken.set()
+            assert go_on.wait(PATIENCE)
+            return key
+
+    controller = make(runs, queue=Queue(clock=clock))
+    controller.start()
+    controller.add(A)
+    assert taken.wait(PATIENCE)
+    controller.pause()
+    stopped = []
+    stopping = threading.Thread(target=lambda: stopped.append(controller.stop(PATIENCE)))
+    stopping.start()
+    until(lambda: controller.queue.shutting_down)
+    go_on.set()
+    stopping.join(PATIENCE)
+    assert (stopped, runs.keys) == ([True], [A])

@@ -64,9 +64,8 @@ def test_a_sleep_takes_no_time_and_ends_with_the_time_of_the_run():
     request = make_request(named(), timeout=10)
     assert (request.deadline, request.stopping) == (10, False)
     assert request.wait(4) is False
-    assert request.lifetime.remaining == 6
     assert request.wait(3600) is True
-    assert (request.stopping, request.lifetime.remaining) == (True, 0)
+    assert request.stopping
 
 
 def test_a_sleep_takes_no_time_in_any_thread():

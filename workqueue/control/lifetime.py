@@ -57,12 +57,6 @@ class Lifetime:
         return min(self._until, self._ending.deadline)
 
     @property
-    def remaining(self) -> float | None:
-        """Seconds until then, 0 when it is past; None if there is no end."""
-        deadline = self.deadline
-        return None if deadline is None else max(0.0, deadline - self._ending.clock.now())
-
-    @property
     def is_over(self) -> bool:
         """True once the run should come to its end: its time is over, or the controller stops."""
         return self._ending.begun or (self._until is not None and self._ending.clock.now() >= self._until)
