@@ -257,6 +257,15 @@ def test_a_deployment_that_somebody_else_makes_meanwhile_is_not_taken(defined, w
         assert deployments(defined)["one-web"]["spec"]["replicas"] == 1
 
 
+def test_what_the_api_server_calls_invalid_is_told_and_not_tried_again(defined):
+    defined.script(Fault(method="POST", path=PATHS[DEPLOYMENTS], status=422, times=None))
+    with run_in_process("-A", path=FOOS) as operator:
+        eventually(lambda: told(defined)["Warning", "ErrInvalid"] == 1, "the warning")
+        operator.wait_until_seen("default/one failed and will not be retried: ")
+        assert runs(operator, "error") == 1
+    assert deployments(defined) == {}
+
+
 @pytest.mark.parametrize("lane", LANES)
 def test_what_is_not_ours_is_never_adopted(defined, writes, monkeypatch, lane):
     monkeypatch.setenv("WORKQUEUE_LANE", lane)

@@ -306,3 +306,25 @@ def test_an_address_that_is_none_is_told(serve, monkeypatch):
     monkeypatch.setenv("WORKQUEUE_BIND_ADDRESS", "everywhere")
     with pytest.raises(ConfigurationError, match="bind address 'everywhere': expected host:port"):
         serve(None)
+
+
+# How many there are.
+
+
+def test_a_number_of_workers_stays_for_the_next_run_though_there_were_no_threads_for_it(controller, monkeypatch):
+    controller.controller.start()
+
+    def none_left(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            controller.resize(5)
+    assert controller.workers == controller.controller.workers == 5
+
+
+def test_a_number_of_workers_that_is_none_changes_nothing(controller):
+    with pytest.raises(ConfigurationError, match="workers=0"):
+        controller.resize(0)
+    assert controller.workers == controller.controller.workers == 2

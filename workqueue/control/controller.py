@@ -48,8 +48,6 @@ logger = logging.getLogger("workqueue.control")
 RESTART_PAUSE = 1.0
 #: Seconds that the workers, all together, are waited for once the drain is over; longer if their tasks were cancelled.
 JOIN_TIMEOUT = 0.5
-#: For who must go on when the controller's clock raises.
-REAL = RealClock()
 
 
 class Controller:
@@ -399,7 +397,8 @@ class Controller:
         try:
             self._pool.rest(self._clock.now() + RESTART_PAUSE, clock=self._clock)
         except BaseException:  # then it is the clock that has failed
-            self._pool.rest(REAL.now() + RESTART_PAUSE, clock=REAL)
+            real = RealClock()
+            self._pool.rest(real.now() + RESTART_PAUSE, clock=real)
 
     def _put_back(self, key: ObjectKey, priority: int) -> None:
         """What should become of the key could not be settled: it comes again, whatever else there is."""
