@@ -152,7 +152,7 @@ class FailingClock(FakeClock):
 def test_a_clock_that_raises_at_any_point_costs_no_key_and_no_worker(
     make, runs, *, monkeypatch, fails_at, times, queue_class
 ):
-    monkeypatch.setattr("workqueue.control.controller.RESTART_PAUSE", 0.01)
+    monkeypatch.setattr("workqueue.control.working.RESTART_PAUSE", 0.01)
     monkeypatch.setattr("workqueue.control.runs.REST", 0.01)
     clock = FailingClock()
     clock.failing = range(fails_at, fails_at + times)

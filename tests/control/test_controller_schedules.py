@@ -146,10 +146,10 @@ def resized(run, sabotage=None):
         with changed:
             changed.notify_all()
 
-    pool = Pool("pods", size=2, max_replacements=None, work=work, wake=wake, went_home=lambda: None)
+    pool = Pool("pods", size=2, max_replacements=None, wake=wake, went_home=lambda: None)
     if sabotage is not None:
         sabotage(pool)
-    pool.start()
+    pool.start(work)
     run.thread(lambda: pool.resize(1), name="down")
     run.thread(lambda: pool.resize(2), name="up")
 

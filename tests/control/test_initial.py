@@ -445,7 +445,7 @@ def test_with_many_threads_it_is_processed_exactly_when_each_initial_key_had_a_r
 def test_afterwards_an_add_and_a_run_cost_no_lock_of_it(make, runs):
     controller = make(runs)
     controller.initial_keys_queued()
-    controller._initial._lock = None
+    controller._books.initial._lock = None
     controller.start()
     list_keys(controller, A)
     settle(controller)

@@ -304,13 +304,16 @@ def test_a_watch_that_is_interrupted_while_another_cache_syncs_is_no_reason_not_
     assert controller.controller.stop(PATIENCE)
 
 
-def test_requests_look_in_the_cache_of_the_first_informer_and_without_one_in_none(controller, owners, manager):
-    pods = manager.informer("pods")
-    jobs = manager.controller("jobs", lambda request: None)
-    for each, reader in ((controller, owners.indexer), (jobs, None)):
+def test_requests_look_in_the_cache_of_the_first_informer_and_without_one_in_none(owners, manager):
+    pods, seen = manager.informer("pods"), []
+    rollout = owners.controller(lambda request: seen.append(request.cache), name="rollout")
+    jobs = manager.controller("jobs", lambda request: seen.append(request.cache))
+    for each in (rollout, jobs):
         each.maps(pods, by=lambda body: None)
         each.renew()
-        assert each.controller._cache is reader
+        each.add("default/a")
+        each.controller.run_next()
+    assert seen == [owners.indexer, None]
 
 
 def test_after_a_renewal_events_reach_the_new_queue(controller, children):

@@ -14,11 +14,9 @@ from workqueue.base.clock import Clock
 from workqueue.base.errors import WorkqueueError, with_place
 from workqueue.base.keys import ObjectKey
 from workqueue.base.text import one_line, told
-from workqueue.control.attempts import Attempts
-from workqueue.control.parking import Parking
+from workqueue.control.books import Books
+from workqueue.control.priorities import Queue, add_after, add_rate_limited
 from workqueue.control.result import Result, TerminalError, TimeLimitExceeded
-from workqueue.control.tally import Tally
-from workqueue.queues import PriorityQueue, RateLimitingQueue
 
 logger = logging.getLogger("workqueue.control")
 
@@ -47,11 +45,9 @@ class Outcomes:
         self,
         name: str,
         *,
-        queue: PriorityQueue[ObjectKey] | RateLimitingQueue[ObjectKey],
+        queue: Queue,
         max_retries: int | None,
-        attempts: Attempts,
-        parking: Parking,
-        tally: Tally,
+        books: Books,
         judge: Judge,
         clock: Clock,
     ) -> None:
@@ -59,18 +55,16 @@ class Outcomes:
         :param name: of the controller.
         :param queue: the controller's.
         :param max_retries: how often a failing key is tried again; None is without end.
-        :param attempts: where failures are counted by key.
-        :param parking: where keys go that are given up.
-        :param tally: where outcomes are counted.
+        :param books: where failures are counted, and keys go that are given up.
         :param judge: reads errors that are not ours.
         :param clock: where time comes from.
         """
         self._name = name
         self._queue = queue
         self._max_retries = max_retries
-        self._attempts = attempts
-        self._parking = parking
-        self._tally = tally
+        self._attempts = books.attempts
+        self._parking = books.parking
+        self._tally = books.tally
         self._judge = judge
         self._clock = clock
 
@@ -86,10 +80,10 @@ class Outcomes:
         match result.outcome:
             case "requeue":
                 self._attempts.requeued(key)
-                self._add_rate_limited(key, result.priority)
+                add_rate_limited(self._queue, key, priority=result.priority)
             case "requeue_after":
                 self._forget(key)
-                self._add_after(key, result.after, result.priority)
+                add_after(self._queue, key, result.after, priority=result.priority)
             case _:
                 self._forget(key)
         self._tally.count(result.outcome)
@@ -118,7 +112,7 @@ class Outcomes:
             if verdict.after is None:
                 self._queue.add_rate_limited(key)
             else:
-                self._add_after(key, verdict.after, None)
+                self._queue.add_after(key, verdict.after)
             fate = "left for the next start" if self._queue.shutting_down else "will be retried"
             if verdict.after:
                 fate += f" in {verdict.after:g} s"
@@ -148,18 +142,6 @@ class Outcomes:
     def _forget(self, key: ObjectKey) -> None:
         self._attempts.forget(key)
         self._queue.forget(key)
-
-    def _add_rate_limited(self, key: ObjectKey, priority: int | None) -> None:
-        if priority is not None and isinstance(self._queue, PriorityQueue):
-            self._queue.add_with(key, priority=priority, rate_limited=True)
-        else:
-            self._queue.add_rate_limited(key)
-
-    def _add_after(self, key: ObjectKey, after: float, priority: int | None) -> None:
-        if priority is not None and isinstance(self._queue, PriorityQueue):
-            self._queue.add_with(key, priority=priority, after=after)
-        else:
-            self._queue.add_after(key, after)
 
 
 def checked(result: object) -> Result:

@@ -45,19 +45,16 @@ class Pool:
         *,
         size: int,
         max_replacements: int | None,
-        work: Callable[[Worker], None],
         wake: Callable[[], None],
         went_home: Callable[[], None],
     ) -> None:
         """:param name: of the controller.
         :param size: how many take keys.
         :param max_replacements: how many stuck ones are replaced at a time; None is as many as there are workers.
-        :param work: what a worker does until it must not take a key any more; called in its thread.
         :param wake: has workers that wait for a key ask :meth:`may_not_take` again.
         :param went_home: called by each worker that has gone home.
         """
         self._name = name
-        self._work = work
         self._wake = wake
         self._went_home = went_home
         self._lock = threading.Lock()
@@ -68,6 +65,8 @@ class Pool:
         self._max_replacements = max_replacements
         #: Those whose thread has not ended, the stuck ones included.
         self._workers: list[Worker] = []
+        #: What workers do; there once the pool was started.
+        self._work: Callable[[Worker], None]
         #: In which workers begin; there while the pool is started and not closed: who made it may be held by it.
         self._context: contextvars.Context | None = None
         self._started = False
@@ -95,9 +94,10 @@ class Pool:
         """True while no worker takes a key."""
         return self._paused
 
-    def start(self) -> None:
+    def start(self, work: Callable[[Worker], None]) -> None:
         """Start the workers, each in the context of this call; none if the pool is closed already.
 
+        :param work: what a worker does until it must not take a key any more; called in its thread.
         :raises RuntimeError: if they were started already, or there are no threads to be had for all of them.
         """
         with self._lock:
@@ -105,6 +105,7 @@ class Pool:
                 return
             if self._started:
                 raise RuntimeError(f"controller {self._name!r} was started already")
+            self._work = work
             self._context = contextvars.copy_context()
             self._fill_locked()
 
