@@ -116,6 +116,57 @@ def test_any_late_answer_is_ignored(make, runs, gate, clock, answer):
     assert (statistics.panic, controller.queue.statistics().delayed) == (0, 0)
 
 
+def hang_one_by_one(controller, clock, runs, keys):
+    """Each is in its run when its time is over, and stuck, before the next is added."""
+    for number, key in enumerate(keys, 1):
+        controller.add(key)
+        runs.wait(number)
+        settle_watch(controller)
+        clock.step(10.0)
+        until(lambda wanted=number: controller.statistics().timeout == wanted)
+        settle_watch(controller)
+        clock.step(1.0)
+        until(lambda wanted=number: len(controller.statistics().stuck) == wanted)
+
+
+def places(controller):
+    """How many were given to others, how many are lost, and how many workers there are."""
+    statistics = controller.statistics()
+    return statistics.replaced, statistics.lost, statistics.workers
+
+
+def test_a_place_that_was_lost_is_given_to_another_once_one_that_was_replaced_ends(make, runs, clock):
+    gates = {ObjectKey("default", name): Gate() for name in "ab"}
+    runs.answer = lambda request: gates[request.key](request) if request.key in gates and not request.retry else None
+    controller = make(runs, workers=2, timeout=10.0, max_replacements=1)
+    controller.start()
+    first, second = gates
+    hang_one_by_one(controller, clock, runs, gates)
+    until(lambda: places(controller) == (1, 1, 2))
+    gates[first].set()
+    until(lambda: places(controller) == (2, 0, 2))
+    assert len(controller.statistics().stuck) == 1
+    gates[second].set()
+    runs.wait(4)  # the retries of both
+    settle(controller)
+    until(lambda: len(alive()) == 3, "two workers, and the watch")
+    assert controller.statistics().success == 2
+
+
+def test_a_place_that_was_lost_is_given_to_another_when_more_may_be_replaced(make, runs, gate, clock):
+    runs.answer = lambda request: gate(request) if not request.retry else None
+    controller = make(runs, workers=1, timeout=10.0)
+    controller.start()
+    hang_one_by_one(controller, clock, runs, ["default/a", "default/b"])
+    until(lambda: places(controller) == (1, 1, 1))
+    controller.resize(2)
+    assert places(controller) == (2, 0, 2)
+    gate.set()
+    runs.wait(4)
+    settle(controller)
+    until(lambda: len(alive()) == 3, "two workers, and the watch")
+
+
 @pytest.mark.parametrize(("limit", "replaced"), [(None, 2), (2, 2), (1, 1), (0, 0)])
 def test_so_many_are_replaced_at_a_time_and_then_there_is_one_less(make, runs, gate, clock, *, caplog, limit, replaced):
     runs.answer = gate

@@ -53,6 +53,17 @@ def test_a_controller_without_threads_for_its_workers_ends_with_one_line(server,
     assert_free(operator.port)
 
 
+def test_workers_that_cannot_start_as_the_operator_stops_are_no_error(server, kubeconfig, tmp_path):
+    with run_as_process(
+        "-A", path=f"{FILES}/late_start.py", kubeconfig=kubeconfig, log=tmp_path / "log", ready=False
+    ) as operator:
+        eventually(lambda: "starting 1 workers" in operator.output(), "the start")
+        operator.process.send_signal(signal.SIGTERM)
+        assert operator.process.wait(60) == 0
+    assert "error: " not in operator.output()
+    assert "Traceback" not in operator.output()
+
+
 def test_a_handler_that_hangs_in_a_resync_does_not_keep_the_process(server, kubeconfig, tmp_path):
     server.create("pods", pod("web"))
     with run_as_process("-A", path=f"{FILES}/hung_handler.py", kubeconfig=kubeconfig, log=tmp_path / "log") as operator:

@@ -212,6 +212,7 @@ class Controller:
             active=sum(not run.worker.replaced for run in runs),
             lost=sum(run.is_stuck and not run.worker.replaced for run in runs),
             paused=self._pool.is_paused,
+            replaced=self._pool.replacements,
             parked=len(self._books.parking),
             stuck=self._runs.stuck(),
             reconcile_time=times,

@@ -69,6 +69,8 @@ class Pool:
         self._work: Callable[[Worker], None]
         #: In which workers begin; there while the pool is started and not closed: who made it may be held by it.
         self._context: contextvars.Context | None = None
+        #: Times that the place of a stuck worker was given to another.
+        self._replacements = 0
         self._started = False
         self._paused = False
         #: No worker takes a key any more, for good.
@@ -78,6 +80,11 @@ class Pool:
     def size(self) -> int:
         """How many workers are wanted."""
         return self._size
+
+    @property
+    def replacements(self) -> int:
+        """Times that the place of a stuck worker was given to another."""
+        return self._replacements
 
     @property
     def is_started(self) -> bool:
@@ -122,6 +129,7 @@ class Pool:
                 worker.leaving = True
             if self._started and not self._closed:
                 self._fill_locked()
+            self._replace_locked()
             self._changed.notify_all()
         self._wake()
 
@@ -163,20 +171,13 @@ class Pool:
     def replace(self, worker: Worker) -> bool:
         """A worker is stuck: let another have its place. :meth:`returned` follows, if ever its run ends.
 
-        :return: False if no more are replaced, or no thread is to be had; then there is one worker less until it ends.
+        :return: False if no more are replaced by now, or no thread is to be had; then there is one worker less until it
+            ends, or until one that was replaced does.
         """
         with self._lock:
             worker.is_stuck = True
-            limit = self._size if self._max_replacements is None else self._max_replacements
-            if self._closed or sum(each.replaced for each in self._workers) >= limit:
-                return False
-            worker.replaced = True
-            try:
-                self._fill_locked()
-            except RuntimeError:
-                worker.replaced = False
-                return False
-            return True
+            self._replace_locked()
+            return worker.replaced
 
     # In the workers.
 
@@ -212,6 +213,7 @@ class Pool:
         finally:
             with self._lock:
                 self._workers.remove(worker)
+                self._replace_locked()
             self._went_home()
 
     # Under the lock.
@@ -221,6 +223,21 @@ class Pool:
 
     def _takers_locked(self) -> list[Worker]:
         return [worker for worker in self._workers if not worker.replaced and not worker.leaving]
+
+    def _replace_locked(self) -> None:
+        """Give the places of stuck workers to others, up to the limit."""
+        limit = self._size if self._max_replacements is None else self._max_replacements
+        for worker in self._workers:
+            if self._closed or sum(each.replaced for each in self._workers) >= limit:
+                return
+            if worker.is_stuck and not worker.replaced:
+                worker.replaced = True
+                try:
+                    self._fill_locked()
+                except RuntimeError:
+                    worker.replaced = False
+                    return
+                self._replacements += 1
 
     def _fill_locked(self) -> None:
         """Have as many takers as wanted: those on their way out first, who need no new thread."""

@@ -184,8 +184,6 @@ class Reconciling:
         """It is still there: name it, and let another worker have its place."""
         stack = run.call.stack()
         replaced = self._pool.replace(run.worker)
-        if replaced:
-            self._books.tally.count("replaced")
         self._stuck()
         logger.error(
             "controller %s: %s is stuck for %.3g s (%s); %s: %s",

@@ -53,7 +53,7 @@ class ControllerStatistics:
     invalid: int
     #: Times a worker's own loop failed and was restarted.
     restarts: int
-    #: Times a worker with a stuck run was replaced.
+    #: Times the place of a worker with a stuck run was given to another.
     replaced: int
     #: Runs that are there though their time is over.
     stuck: tuple[StuckRun, ...]
@@ -69,7 +69,7 @@ class ControllerStatistics:
 
 COUNTS = (
     *("success", "requeue", "requeue_after", "error", "terminal", "timeout", "panic", "given_up"),
-    *("invalid", "restarts", "replaced"),
+    *("invalid", "restarts"),
 )
 
 
