@@ -1,6 +1,7 @@
 """What all tests share: the real control plane, and the check that no test leaves a thread behind."""
 
 import gc
+import signal
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -10,6 +11,12 @@ import pytest
 from tests.cluster.build import BuildError
 from tests.cluster.components import WHOLE
 from tests.cluster.controlplane import ControlPlane, ControlPlaneError
+
+
+def pytest_configure() -> None:
+    """Where a shell lets what it runs in the background ignore Ctrl-C: tests and what they start must hear it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
