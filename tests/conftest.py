@@ -8,9 +8,9 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.cluster.build import BuildError
 from tests.cluster.components import WHOLE
 from tests.cluster.controlplane import ControlPlane, ControlPlaneError
+from tests.golang import BuildError
 
 
 def pytest_configure() -> None:

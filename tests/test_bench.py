@@ -26,6 +26,7 @@ from tests.bench.scale import QUICK, Scale, scale
 from tests.bench.sections import at_most
 from tests.bench.subjects import SUBJECTS
 from tests.bench.tasks import TASKS, Options
+from tests.golang import BuildError
 
 FULL = Scale()
 PLANS = [*bench_queue.turns(FULL), *bench_delays.turns(FULL), *bench_idle.turns(FULL)]
@@ -189,8 +190,8 @@ def test_a_wrong_command_line_is_one_sentence(arguments, capsys):
 
 
 def test_without_go_the_sentence_says_what_is_needed(tmp_path):
-    with pytest.raises(build.BuildError, match=r"needs Go 1\.\d+\.\d+ or later on PATH"):
-        build.Builder(environ={"PATH": str(tmp_path)}).ensure()
+    with pytest.raises(BuildError, match=r"^error: measuring client-go needs Go 1\.\d+\.\d+ or later on PATH$"):
+        build.QUEUES.ensure(environ={"PATH": str(tmp_path)})
 
 
 def test_the_binary_is_built_once_for_each_content(tmp_path):
@@ -207,12 +208,12 @@ def test_the_binary_is_built_once_for_each_content(tmp_path):
     )
     go.chmod(0o755)
     said = []
-    builder = build.Builder(environ={"PATH": str(go.parent), "HOME": str(tmp_path)}, say=said.append)
-    binary = builder.ensure()
-    assert builder.ensure() == binary
+    environ = {"PATH": str(go.parent), "HOME": str(tmp_path)}
+    binary = build.QUEUES.ensure(environ=environ, say=said.append)
+    assert build.QUEUES.ensure(environ=environ, say=said.append) == binary
     assert (tmp_path / "calls").read_text() == "built\n"
     assert binary.parent == tmp_path / ".cache/kopf-workqueue/bench"
-    assert len(said) == 1
+    assert said == ["building the queues of client-go once (about two minutes on 2 cores)"]
 
 
 def test_the_versions_of_the_peers_are_those_of_the_comparison():

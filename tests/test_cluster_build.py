@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests import golang
 from tests.cluster import build, components
-from tests.cluster.build import Builder, BuildError
+from tests.cluster.build import Builder
 from tests.cluster.components import APISERVER, ETCD, KWOK, SCHEDULER, SERVERS, WHOLE, Component
+from tests.golang import BuildError
 
 ROOT = Path(__file__).resolve().parents[1]
 ADVICE = "(https://go.dev/dl/), or KUBEBUILDER_ASSETS set to a folder with the binaries"
@@ -172,7 +174,7 @@ def test_two_builds_at_once_build_once(machine: Machine) -> None:
 
 
 def test_a_killed_builds_rest_is_no_binary(machine: Machine) -> None:
-    rest = machine.builder()._folder(ETCD) / ".unfinished"
+    rest = machine.builder()._folder(ETCD) / "etcd.unfinished"
     rest.parent.mkdir(parents=True)
     rest.write_text("half", encoding="utf-8")
     assert (machine.builder().ensure() / "etcd").read_text(encoding="utf-8") == "built\n"
@@ -238,7 +240,7 @@ def test_old_go(machine: Machine, version: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(build, "go_needed", lambda: "1.26.0")
     machine.environ["FAKE_GO_VERSION"] = version
     assert machine.fails() == (
-        f"error: the control plane for tests needs Go 1.26.0 or later, {machine.go} is {version} {ADVICE}"
+        f"error: the control plane for tests needs Go 1.26.0 or later on PATH, {machine.go} is {version} {ADVICE}"
     )
 
 
@@ -296,9 +298,9 @@ def test_the_command_prints_the_folder_or_one_line_and_1(machine: Machine) -> No
     ["require example.org/a v1.2.3\n", "require (\n\texample.org/a/b v9.0.0\n\texample.org/a v1.2.3 // indirect\n)\n"],
 )
 def test_versions_come_from_the_go_mod(text: str) -> None:
-    assert components.required_version(text, module="example.org/a") == "v1.2.3"
+    assert golang.required_version(text, module="example.org/a") == "v1.2.3"
 
 
 def test_a_go_mod_without_the_module() -> None:
     with pytest.raises(LookupError, match=r"go\.mod requires no example\.org/a"):
-        components.required_version("require example.org/a/b v1.2.3\n", module="example.org/a")
+        golang.required_version("require example.org/a/b v1.2.3\n", module="example.org/a")

@@ -78,8 +78,8 @@ def error_texts(path: Path) -> set[str]:
 #: What ends make's targets.
 TOOLS = {
     line
-    for folder in ("tests/cluster", "workqueue/testing")
-    for path in (ROOT / folder).glob("*.py")
+    for pattern in ("tests/golang.py", "tests/cluster/*.py", "workqueue/testing/*.py")
+    for path in ROOT.glob(pattern)
     for line in error_texts(path)
 } | set(re.findall(r'echo "error: ([^"]+)"', (ROOT / "Makefile").read_text(encoding="utf-8")))
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tests.bench.build import Builder, BuildError
+from tests.bench.build import QUEUES
 from tests.bench.records import Record, Records, save
+from tests.golang import BuildError
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The names of the Go program's queues, by those they have here.
@@ -57,7 +58,7 @@ class Turn:
 def go_program() -> Path | None:
     """The Go program; None, and the reason on stderr, if it cannot be had."""
     try:
-        return Builder().ensure()
+        return QUEUES.ensure()
     except BuildError as error:
         print(error, file=sys.stderr, flush=True)
         print("measuring without the peers in Go", file=sys.stderr, flush=True)

@@ -9,9 +9,9 @@ import signal
 import sys
 from types import FrameType
 
-from tests.cluster.build import BuildError
 from tests.cluster.components import WHOLE
 from tests.cluster.controlplane import ControlPlane, ControlPlaneError
+from tests.golang import BuildError
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

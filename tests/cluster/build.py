@@ -13,34 +13,23 @@ Where they come from, in this order:
 Everything that a user can mend is a `BuildError` of few lines; the command prints it and ends with status 1.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import platform
 import secrets
-import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.cluster.components import SERVERS, WHOLE, Component, go_needed, numbers
-
-
-class BuildError(Exception):
-    """The binaries cannot be had; the text says why and what to do."""
+from tests.cluster.components import SERVERS, WHOLE, Component, go_needed
+from tests.golang import BuildError, Go, cache_folder, locked, say, unfinished
 
 
 def _host() -> tuple[str, str]:
     """GOOS and GOARCH of this machine; from Python, so that a filled cache needs no Go."""
     machine = platform.machine().lower()
     return platform.system().lower(), {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 class Builder:
@@ -50,7 +39,7 @@ class Builder:
     say: gets each line of progress, by default printed on stderr.
     """
 
-    def __init__(self, *, environ: Mapping[str, str] | None = None, say: Callable[[str], None] = _say) -> None:
+    def __init__(self, *, environ: Mapping[str, str] | None = None, say: Callable[[str], None] = say) -> None:
         self._environ = dict(os.environ if environ is None else environ)
         self._say = say
 
@@ -69,8 +58,7 @@ class Builder:
 
     def cache(self) -> Path:
         """The folder under which built binaries are kept."""
-        home = self._environ.get("XDG_CACHE_HOME") or Path(self._environ.get("HOME") or Path.home()) / ".cache"
-        return Path(home).absolute() / "kopf-workqueue" / "cluster"
+        return cache_folder("cluster", self._environ)
 
     def _given(self) -> Path | None:
         """The user's own folder; None without one, BuildError if it lacks what such folders have."""
@@ -107,94 +95,38 @@ class Builder:
     def _folder(self, component: Component) -> Path:
         return self.cache() / "-".join([component.name, component.version(), *_host()])
 
-    def _go(self) -> str:
-        """Path of a Go that is new enough."""
-        needed, path = go_needed(), self._environ.get("PATH", os.defpath)
-        advice = "(https://go.dev/dl/), or KUBEBUILDER_ASSETS set to a folder with the binaries"
-        go = shutil.which("go", path=path)
-        if go is None:
-            raise BuildError(f"error: the control plane for tests needs Go {needed} or later on PATH {advice}")
-        # Asked outside of the modules: inside of one that needs more, an old Go answers nothing but an error.
-        command = [go, "env", "GOVERSION"]
-        try:
-            asked = subprocess.run(
-                command, env=self._go_environ(), cwd="/", capture_output=True, text=True, check=False
-            )
-        except OSError as error:
-            raise BuildError(f"error: {go} does not run: {error.strerror}") from error
-        version = asked.stdout.strip()
-        if asked.returncode:
-            raise BuildError(f"error: {go} does not run: {_last(asked.stdout + asked.stderr, lines=3)}")
-        # A development build has no plain number ("devel go1.27-abc"); it is let through, the build itself will tell.
-        if version.startswith("go") and numbers(version) < numbers(needed):
-            raise BuildError(
-                f"error: the control plane for tests needs Go {needed} or later, {go} is {version} {advice}"
-            )
-        return go
-
-    def _go_environ(self) -> dict[str, str]:
+    def _go(self) -> Go:
         goos, goarch = _host()
-        return {
-            **self._environ,
-            "CGO_ENABLED": "0",
-            "GOARCH": goarch,
-            "GOOS": goos,
-            "GOTOOLCHAIN": "local",  # else an old Go would silently load a whole new toolchain
-            "GOWORK": "off",
-        }
+        return Go.find(
+            {**self._environ, "GOARCH": goarch, "GOOS": goos},
+            whom="the control plane for tests",
+            needed=go_needed(),
+            advice="(https://go.dev/dl/), or KUBEBUILDER_ASSETS set to a folder with the binaries",
+        )
 
-    def _build(self, go: str, component: Component) -> None:
+    def _build(self, go: Go, component: Component) -> None:
         """Build one component; of several processes that want it at once one builds, the others wait for it."""
-        folder = self._folder(component)
+        folder, what = self._folder(component), f"{component.name} {component.version()}"
         folder.mkdir(parents=True, exist_ok=True)
-        binary, unfinished = folder / component.name, folder / ".unfinished"
-        with self._locked(folder / ".lock", waiting=f"waiting for another build of {component.name}"):
+        binary, advice = folder / component.name, "or set KUBEBUILDER_ASSETS to a folder with the binaries"
+        waiting = f"waiting for another build of {component.name}"
+        with locked(folder / ".lock", waiting=waiting, say=self._say), unfinished(binary) as output:
             if _has(folder, component):
                 return
-            unfinished.unlink(missing_ok=True)  # of a build that was killed
-            try:
-                flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", component.ldflags()]
-                self._run_go(component, go, "build", *flags, "-o", str(unfinished), component.package)
-                unfinished.replace(binary)
-                if component.beside:
-                    asked = ["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", component.module]
-                    module = Path(self._run_go(component, go, *asked).strip())
-                    unfinished.write_text(_join_documents(module, component), encoding="utf-8")
-                    unfinished.replace(folder / component.beside)
-            finally:
-                unfinished.unlink(missing_ok=True)
-
-    def _run_go(self, component: Component, *command: str) -> str:
-        """What go says; BuildError, with go's last lines and what to do, if it fails."""
-        done = subprocess.run(
-            command,
-            cwd=component.directory,
-            env=self._go_environ(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise BuildError(
-                f"{_last(done.stdout, lines=15)}\n"
-                f"error: building {component.name} {component.version()} failed (go's last lines are above); "
-                "if modules could not be loaded, set GOPROXY to a proxy that you can reach; "
-                "if the disk is full, `go clean -cache` frees Go's build cache; "
-                "or set KUBEBUILDER_ASSETS to a folder with the binaries"
+            go.build(
+                *("build", component.package),
+                output=output,
+                folder=component.directory,
+                what=what,
+                ldflags=component.ldflags(),
+                advice=advice,
             )
-        return done.stdout
-
-    @contextlib.contextmanager
-    def _locked(self, path: Path, *, waiting: str) -> Iterator[None]:
-        with path.open("w", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._say(waiting)
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield  # closing the file gives the lock back, and so does the end of the process
+            output.replace(binary)
+            if component.beside:
+                asked = ["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", component.module]
+                module = Path(go.run(*asked, folder=component.directory, what=what, advice=advice).strip())
+                output.write_text(_join_documents(module, component), encoding="utf-8")
+                output.replace(folder / component.beside)
 
 
 def _has(folder: Path, component: Component) -> bool:
@@ -211,10 +143,6 @@ def _join_documents(module: Path, component: Component) -> str:
             raise BuildError(f"error: {module} has no YAML files in {source}, which {component.name} needs")
         texts += [path.read_text(encoding="utf-8").strip() for path in paths]
     return "\n---\n".join(texts) + "\n"
-
-
-def _last(text: str, *, lines: int) -> str:
-    return "\n".join(text.rstrip().splitlines()[-lines:])
 
 
 def _link(path: Path, *, target: Path) -> None:
@@ -237,10 +165,10 @@ def main() -> int:
     try:
         print(ensure())
     except BuildError as error:
-        _say(str(error))
+        say(str(error))
         return 1
     except KeyboardInterrupt:
-        _say("interrupted; what is built so far stays in Go's cache, the next run goes on from there")
+        say("interrupted; what is built so far stays in Go's cache, the next run goes on from there")
         return 130
     return 0
 

@@ -4,9 +4,10 @@ Only the go.mod files in the folders beside this one name versions. Kubernetes' 
 would need the same long list of replacements; etcd and kwok have their own, as their requirements disagree.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.golang import oldest_go, required_version
 
 HERE = Path(__file__).resolve().parent
 
@@ -104,24 +105,6 @@ SERVERS = (ETCD, APISERVER)
 WHOLE = (*SERVERS, CONTROLLER_MANAGER, SCHEDULER, KWOK)
 
 
-def required_version(go_mod: str, *, module: str) -> str:
-    """The version that the text of a go.mod requires of a module; LookupError if it names none."""
-    found = re.search(rf"^\s*(?:require\s+)?{re.escape(module)}\s+(v\S+)", go_mod, re.MULTILINE)
-    if found is None:
-        raise LookupError(f"go.mod requires no {module}")
-    return found.group(1)
-
-
 def go_needed() -> str:
-    """The oldest Go that can build every component, such as 1.26.0: the latest of the go.mods' `go` lines."""
-    lines = [
-        re.search(r"^go\s+(\S+)", (each.directory / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
-        for each in WHOLE
-    ]
-    return max((line.group(1) for line in lines if line), key=numbers)
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    """The numbers of a version: (1, 26, 8) of go1.26.8; (1, 26) of go1.26rc1, which so sorts before 1.26.0."""
-    found = re.search(r"\d+(\.\d+)*", version)
-    return tuple(map(int, found.group().split("."))) if found else ()
+    """The oldest Go that can build every component."""
+    return oldest_go(*(each.directory for each in WHOLE))

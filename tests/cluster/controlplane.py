@@ -74,7 +74,7 @@ class ControlPlane:
     def start(self) -> Self:
         """Build the binaries if need be, start all parts, wait until they are ready.
 
-        Raises tests.cluster.build.BuildError, or ControlPlaneError with the last lines of log; then nothing is left.
+        Raises tests.golang.BuildError, or ControlPlaneError with the last lines of log; then nothing is left.
         """
         if self._processes is not None:
             raise RuntimeError("this control plane runs already")

@@ -18,10 +18,10 @@ from typing import Any
 
 import requests
 
-from tests.cluster.build import BuildError
 from tests.cluster.client import ApiError, Client
 from tests.cluster.components import WHOLE
 from tests.cluster.controlplane import ControlPlane, ControlPlaneError
+from tests.golang import BuildError
 from workqueue.testing.stage import Child, Lives, choose_seed, say, tell
 
 NAMESPACE = "demo"

@@ -4,8 +4,9 @@ import sys
 
 from tests.compat.comparison import Difference, compare
 from tests.compat.ours import run
-from tests.compat.referee import Builder, Referee, RefereeError
+from tests.compat.referee import PROGRAM, Referee, RefereeError
 from tests.compat.scripts import Script
+from tests.golang import BuildError
 
 
 def main(arguments: list[str]) -> int:
@@ -19,12 +20,12 @@ def main(arguments: list[str]) -> int:
         print(f"error: this is no script: {error}", file=sys.stderr)
         return 2
     try:
-        referee = Referee(Builder().ensure())
+        referee = Referee(PROGRAM.ensure())
         try:
             theirs = referee.ask(script)
         finally:
             referee.close()
-    except RefereeError as error:
+    except (BuildError, RefereeError) as error:
         print(error, file=sys.stderr)
         return 2
     ours = run(script, ties=[tie for each in theirs for tie in each.ties])

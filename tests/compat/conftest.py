@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.compat.counting import Tally
-from tests.compat.referee import Builder, Referee, RefereeError
+from tests.compat.referee import PROGRAM, Referee
+from tests.golang import BuildError
 
 TALLY = pytest.StashKey[Tally]()
 
@@ -15,8 +16,8 @@ def referee() -> Iterator[Referee]:
     """Client-go's and controller-runtime's side. Without Go the tests fail and are never skipped."""
     failure = ""
     try:
-        binary = Builder().ensure()
-    except RefereeError as error:
+        binary = PROGRAM.ensure()
+    except BuildError as error:
         failure = str(error)
     if failure:  # outside of `except`, else pytest prints it twice
         pytest.fail(failure, pytrace=False)

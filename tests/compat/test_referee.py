@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 
 from tests.compat.__main__ import main
-from tests.compat.referee import Builder, Referee, RefereeError
+from tests.compat.referee import PROGRAM, Referee, RefereeError
 from tests.compat.scripts import Operation, Script
+from tests.golang import BuildError
 
 pytestmark = pytest.mark.compat
 
 
 def fails(**environ: str) -> str:
-    with pytest.raises(RefereeError) as caught:
-        Builder(environ=environ, say=lambda line: None).ensure()
+    with pytest.raises(BuildError) as caught:
+        PROGRAM.ensure(environ=environ, say=lambda line: None)
     return str(caught.value)
 
 

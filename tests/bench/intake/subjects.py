@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench.build import Builder, BuildError
+from tests.bench.build import INFORMERS
+from tests.golang import BuildError
 
 HERE = Path(__file__).resolve().parent
 
@@ -81,7 +82,7 @@ def command(name: str, load: Load) -> Command:
     if name in (GO_JSON, GO_PROTOBUF):
         wire = "protobuf" if name == GO_PROTOBUF else "json"
         try:
-            binary = Builder("informers").ensure()
+            binary = INFORMERS.ensure()
         except BuildError as error:
             raise Absent(str(error)) from None
         return Command(words=[str(binary), f"-wire={wire}", *load.flags()])
