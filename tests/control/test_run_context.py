@@ -44,23 +44,6 @@ def records(caplog):
     logging.getLogger().removeHandler(handler)
 
 
-@pytest.fixture(params=["thread", "loop"])
-def build(request, make_async, make):
-    """``build(function)`` is a controller, in the second case one with an ``async def`` around the function."""
-
-    def in_thread(function, **options):
-        return make(function, **options)
-
-    def on_loop(function, **options):
-        async def reconcile(request):
-            await asyncio.sleep(0)
-            return function(request)
-
-        return make_async(reconcile, **options)
-
-    return on_loop if request.param == "loop" else in_thread
-
-
 def run_once(controller):
     if not controller.statistics().started:
         controller.start()

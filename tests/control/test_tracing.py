@@ -49,21 +49,6 @@ def exporter(provider):
     return made
 
 
-@pytest.fixture(params=["thread", "loop"])
-def build(request, make_async, make):
-    def in_thread(function, **options):
-        return make(function, **options)
-
-    def on_loop(function, **options):
-        async def reconcile(request):
-            await asyncio.sleep(0)
-            return function(request)
-
-        return make_async(reconcile, **options)
-
-    return on_loop if request.param == "loop" else in_thread
-
-
 def run_once(controller, key=KEY):
     if not controller.statistics().started:
         controller.start()

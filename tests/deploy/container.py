@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.deploy.dockerfile import Image
-from tests.operators.harness import PATIENCE, Subprocess, free_port
+from tests.operators.harness import Subprocess, free_port
 
 #: What the downward API answers.
 POD = {"metadata.name": "kopf-workqueue-5d8f9c7b6-x2x2x"}
@@ -54,19 +54,8 @@ def run(image: Image, container: dict[str, Any], *, kubeconfig: str, folder: Pat
             text=True,
         )
     operator = Subprocess(port=port, process=process, log=log)
-    try:
+    with operator.ended():
         yield operator
-    except BaseException:
-        print(operator.output())
-        raise
-    finally:
-        process.terminate()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
     assert process.returncode == 0, operator.output()
     assert "Traceback" not in operator.output(), operator.output()
 

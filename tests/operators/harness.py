@@ -161,6 +161,23 @@ class Subprocess(Probes):
     def output(self) -> str:
         return self.log.read_text()
 
+    @contextlib.contextmanager
+    def ended(self) -> Iterator[None]:
+        """At the end of `with` it gets a SIGTERM, and is given the time to end; what it said is printed at an error."""
+        try:
+            yield
+        except BaseException:
+            print(self.output())
+            raise
+        finally:
+            self.process.terminate()
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise
+
 
 @contextlib.contextmanager
 def run_as_process(
@@ -185,18 +202,7 @@ def run_as_process(
             text=True,
         )
     operator = Subprocess(port=port, process=process, log=log)
-    try:
+    with operator.ended():
         if ready:
             operator.wait_until_ready()
         yield operator
-    except BaseException:
-        print(operator.output())
-        raise
-    finally:
-        process.terminate()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise

@@ -1,5 +1,7 @@
 """The in-process API server and clients for it."""
 
+import asyncio
+
 import kopf
 import pytest
 
@@ -29,6 +31,25 @@ def client(server, login):
     made = login.pykube()
     yield made
     made.session.close()
+
+
+class Pauses:
+    """Stands in for asyncio where the code under test sleeps: pauses are written down and move the clock."""
+
+    def __init__(self, clock):
+        self.made = []
+        #: What each pause waits for, beyond its time.
+        self.until = None
+        self._clock = clock
+
+    def __getattr__(self, name):
+        return getattr(asyncio, name)
+
+    async def sleep(self, seconds):
+        self.made.append(seconds)
+        if self.until is not None:
+            await self.until.wait()
+        self._clock.step(seconds)
 
 
 DEFINITION = {

@@ -11,6 +11,7 @@ from kopf._cogs.clients.errors import APIForbiddenError, APIServerError
 from kopf._cogs.clients.watching import Bookmark, WatchingError
 from kopf._cogs.structs.references import Resource
 
+from tests.plugin.conftest import Pauses
 from workqueue.plugin import endurance
 from workqueue.plugin.endurance import GOOD, SHORT, Endurance
 from workqueue.plugin.observers import DEFINITIONS, NAMESPACES
@@ -25,25 +26,6 @@ def clock():
 @pytest.fixture
 def keeper(clock):
     return Endurance(clock)
-
-
-class Pauses:
-    """Stands in for asyncio where the code under test sleeps: pauses are written down and move the clock."""
-
-    def __init__(self, clock):
-        self.made = []
-        #: What each pause waits for, beyond its time.
-        self.until = None
-        self._clock = clock
-
-    def __getattr__(self, name):
-        return getattr(asyncio, name)
-
-    async def sleep(self, seconds):
-        self.made.append(seconds)
-        if self.until is not None:
-            await self.until.wait()
-        self._clock.step(seconds)
 
 
 @pytest.fixture

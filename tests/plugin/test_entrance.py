@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import kopf
 import pytest
 
-from tests.plugin.conftest import PATIENCE
+from tests.plugin.conftest import PATIENCE, Pauses
 from workqueue.base.errors import ConfigurationError
 from workqueue.plugin import entrance
 from workqueue.plugin.endurance import Endurance
@@ -33,25 +33,6 @@ PODS = ResourceSpec.parse("pods")
 @pytest.fixture
 def clock():
     return FakeClock(start=0.0)
-
-
-class Pauses:
-    """Stands in for asyncio where the code under test sleeps: pauses are written down and move the clock."""
-
-    def __init__(self, clock):
-        self.made = []
-        #: What each pause waits for, beyond its time.
-        self.until = None
-        self._clock = clock
-
-    def __getattr__(self, name):
-        return getattr(asyncio, name)
-
-    async def sleep(self, seconds):
-        self.made.append(seconds)
-        if self.until is not None:
-            await self.until.wait()
-        self._clock.step(seconds)
 
 
 @pytest.fixture(autouse=True)
