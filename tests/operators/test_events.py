@@ -5,6 +5,7 @@ import sys
 import kopf
 import pytest
 
+from tests.lanes.promises import LANES
 from tests.operators.harness import eventually, run_in_process
 from tests.operators.objects import pod
 from workqueue.testing.apiserver import Fault
@@ -27,7 +28,7 @@ def told(server):
     return {event["involvedObject"]["name"]: event["count"] for event in events if event["reason"] == "Seen"}
 
 
-@pytest.mark.parametrize("lane", ["stream", "handlers"])
+@pytest.mark.parametrize("lane", LANES)
 def test_objects_of_the_first_list_have_events_and_a_second_run_has_its_own(server, run, monkeypatch, lane):
     monkeypatch.setenv("WORKQUEUE_LANE", lane)
     pods = {name: server.create("pods", pod(name)) for name in "abc"}
