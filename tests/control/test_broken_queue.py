@@ -6,7 +6,7 @@ import pytest
 
 from tests.control.conftest import settle, until
 from workqueue.base.keys import ObjectKey
-from workqueue.control import Result
+from workqueue.control import Result, TerminalError
 from workqueue.queues import ItemExponentialFailureRateLimiter, PriorityQueue, RateLimitingQueue
 
 KEY = ObjectKey("default", "a")
@@ -140,26 +140,51 @@ def test_a_stop_ends_the_pause_of_a_worker(make, runs, clock):
     assert clock.now() == 0.0
 
 
-def test_a_handler_of_the_log_that_raises_ends_no_worker(make, runs, clock):
-    class Handler(logging.Handler):
-        def emit(self, record):
-            raise SystemExit("out of paper")
+@pytest.fixture(params=["a handler", "a filter"])
+def mute(request):
+    """Whatever is to be said raises."""
 
-    logger, handler = logging.getLogger("workqueue.control"), Handler()
-    logger.addHandler(handler)
-    try:
-        runs.answer = lambda request: RuntimeError() if request.key == KEY else None
-        controller = make(runs)
-        controller.start()
-        controller.add(KEY)
-        until(lambda: controller.statistics().restarts == 1)
-        controller.add("default/other")
-        clock.wait_for_waiters(1)
-        clock.step(1.0)
-        until(lambda: controller.statistics().success == 1)
-        assert controller.statistics().workers == 1
-    finally:
-        logger.removeHandler(handler)
+    def raises(record):
+        raise SystemExit("out of paper") if request.param == "a handler" else RuntimeError("a filter of somebody's")
+
+    logger, handler = logging.getLogger("workqueue.control"), logging.NullHandler()
+    handler.handle = raises
+    if request.param == "a handler":
+        logger.addHandler(handler)
+    else:
+        logger.addFilter(raises)
+    yield
+    logger.removeHandler(handler)
+    logger.removeFilter(raises)
+
+
+def test_a_log_that_raises_ends_no_worker_and_changes_nothing_of_what_is_done(make, runs, clock, mute):
+    runs.answer = lambda request: RuntimeError() if request.key == KEY else TerminalError()
+    controller = make(runs)
+    controller.start()
+    controller.add(KEY)
+    controller.add("default/hopeless")
+    until(lambda: controller.statistics().error == 2)
+    settle(controller)
+    statistics = controller.statistics()
+    assert (statistics.restarts, statistics.terminal, statistics.workers) == (0, 1, 1)
+    clock.step(0.004)
+    assert len(runs) == 2
+    clock.step(0.001)
+    runs.wait(3)
+    settle(controller)
+    assert runs.of(KEY) == 2
+
+
+def test_a_log_that_raises_does_not_keep_a_failed_worker_from_its_pause(make, runs, clock, mute):
+    controller = controller_with(make, runs, clock, Broken(RuntimeError("broken"), "forget"))
+    controller.start()
+    controller.add(KEY)
+    until(lambda: controller.statistics().restarts == 1)
+    clock.wait_for_waiters(1)
+    clock.step(1.0)
+    until(lambda: controller.statistics().success == 1)
+    assert controller.statistics().workers == 1
 
 
 def test_a_key_whose_limiter_raises_keeps_its_priority(make, runs, clock):

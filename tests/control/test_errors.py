@@ -76,8 +76,11 @@ def wrapping():
 
 @pytest.mark.parametrize(
     "error",
-    [TerminalError("bad spec"), TerminalError(), Hopeless("own class"), wrapping(), wrapped()],
-    ids=["plain", "empty", "subclass", "wrapping another", "wrapped by another"],
+    [
+        *[TerminalError("bad spec"), TerminalError(), Hopeless("own class"), wrapping(), wrapped()],
+        ExceptionGroup("of a task group", [OSError(), ExceptionGroup("within", [wrapped()])]),
+    ],
+    ids=["plain", "empty", "subclass", "wrapping another", "wrapped by another", "in a group"],
 )
 def test_a_terminal_error_is_reported_once_counted_forgotten_and_not_retried(make, runs, clock, caplog, error):
     caplog.set_level(logging.DEBUG, "workqueue")
@@ -125,6 +128,18 @@ def test_a_chain_of_causes_that_bites_its_tail_ends_nobody(make, runs):
     first.__cause__ = second.__cause__ = None
 
 
+def test_of_what_is_returned_by_mistake_nothing_is_told_but_its_type(make, runs, caplog):
+    runs.answer = lambda _: {"kind": "Secret", "data": {"password": "aHVudGVyMg=="}}
+    controller = make(runs, max_retries=0)
+    controller.start()
+    controller.add(KEY)
+    until(lambda: controller.statistics().parked == 1)
+    [parked] = controller.parked()
+    assert "a value of the type dict" in parked.error
+    assert "a value of the type dict" in caplog.text
+    assert "aHVudGVyMg" not in parked.error + caplog.text
+
+
 @pytest.mark.parametrize("wrong", [True, False, 0, 5, "done", {"requeue": True}, (None,)], ids=repr)
 def test_a_wrong_return_is_an_error_that_says_what_is_expected(make, runs, caplog, wrong):
     runs.answer = lambda _: wrong
@@ -134,4 +149,4 @@ def test_a_wrong_return_is_an_error_that_says_what_is_expected(make, runs, caplo
     until(lambda: controller.queue.statistics().delayed == 1)
     settle(controller)
     assert controller.statistics().error == 1
-    assert f"reconcile returned {wrong!r}, expected None or a Result" in caplog.text
+    assert f"reconcile returned a value of the type {type(wrong).__name__}, expected None or a Result" in caplog.text

@@ -1,5 +1,6 @@
 """The thread that sends events: tries, pauses, what is given up, what is dropped, and its end."""
 
+import asyncio
 import logging
 import threading
 
@@ -150,13 +151,47 @@ def test_a_rejection_is_said_once_for_several_events_in_a_row(record, sink, sett
     assert counts(settled()) == {"sent": 1, "failed": 5}
 
 
-def test_a_mistake_of_the_sink_is_told_with_its_trace_and_the_next_event_is_sent(record, sink, settled, caplog):
-    sink.problem = lambda verb, call: ZeroDivisionError("oops") if call == 1 else None
+@pytest.mark.parametrize("mistake", [ZeroDivisionError("oops"), asyncio.CancelledError("oops"), SystemExit("oops")])
+def test_a_mistake_of_the_sink_is_told_with_its_trace_and_the_next_event_is_sent(
+    record, sink, settled, caplog, mistake
+):
+    sink.problem = lambda verb, call: mistake if call == 1 else None
     record("first")
     record("second")
     assert counts(settled()) == {"sent": 1, "failed": 1}
     assert lines(caplog, logging.ERROR) == ["the event Synced of Pod default/first could not be sent"]
-    assert "ZeroDivisionError: oops" in caplog.text
+    assert f"{type(mistake).__name__}: oops" in caplog.text
+
+
+def test_a_log_that_raises_costs_no_event(record, sink, settled):
+    def raises(entry):
+        raise RuntimeError("a filter of somebody's")
+
+    logger = logging.getLogger("workqueue.control")
+    logger.addFilter(raises)
+    try:
+        sink.problem = lambda verb, call: EventRejected("no") if call == 1 else None
+        record("first")
+        record("second")
+        assert counts(settled()) == {"sent": 1, "failed": 1}
+    finally:
+        logger.removeFilter(raises)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_a_clock_has_ended_is_followed_by_another(record, settled, clock, monkeypatch):
+    wait = clock.wait
+
+    def fails_once(*args):
+        monkeypatch.setattr(clock, "wait", wait)
+        raise RuntimeError("no time today")
+
+    monkeypatch.setattr(clock, "wait", fails_once)
+    record("first")
+    until(lambda: not any(thread.name == "workqueue-events" for thread in threading.enumerate()), "its end")
+    assert counts(settled()) == {"sent": 1}
+    record("second")
+    assert counts(settled()) == {"sent": 2}
 
 
 # Patches.

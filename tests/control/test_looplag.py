@@ -116,6 +116,26 @@ def test_the_next_time_is_told_again(loop, clock, caplog, blocked):
     loop.watched.run_ended(nobody)
 
 
+def test_a_log_that_raises_does_not_end_the_watch(loop, clock, blocked):
+    def raises(entry):
+        raise RuntimeError("a filter of somebody's")
+
+    loop.watched.run_began(nobody)
+    logger = logging.getLogger("workqueue.control")
+    logger.addFilter(raises)
+    try:
+        for times in (1, 2):
+            event = threading.Event()
+            blocked(event)
+            step_until(clock, lambda: loop.watched.statistics().blocked == times, by=LIMIT)  # noqa: B023
+            event.set()
+            assert loop.turns()
+            until(lambda: loop.watched._asked is None)
+    finally:
+        logger.removeFilter(raises)
+    loop.watched.run_ended(nobody)
+
+
 def test_a_loop_that_was_late_is_not_shown_to_be_for_ever_once_nothing_is_on_it(loop, clock, gate, blocked):
     loop.watched.run_began(nobody)
     blocked(gate)

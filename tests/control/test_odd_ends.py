@@ -6,6 +6,8 @@ import threading
 import pytest
 
 from tests.control.conftest import PATIENCE, alive, settle, until
+from workqueue.base.keys import ObjectKey
+from workqueue.queues import ItemExponentialFailureRateLimiter, PriorityQueue
 
 
 @pytest.fixture
@@ -205,3 +207,35 @@ def test_a_failure_while_stopping_is_left_for_the_next_start_and_counted_as_drop
         "controller pods: default/a failed (run 1), left for the next start: ValueError('late')"
     )
     assert controller.queue.statistics().dropped == 1
+
+
+FORGED = ObjectKey("", "x\nERROR controller pods: everything is lost")
+
+
+def test_a_name_with_a_line_end_makes_no_line_of_its_own(make, runs, clock, gate, caplog):
+    """Names of RBAC's objects may have them."""
+
+    class Limiter(ItemExponentialFailureRateLimiter):
+        def when(self, key):
+            raise RuntimeError("no delay today")
+
+    runs.answer = gate
+    controller = make(
+        runs, queue=PriorityQueue(clock=clock, rate_limiter=Limiter(1, 1), fairness=lambda key: 1 / 0), timeout=10.0
+    )
+    controller.start()
+    controller.add(FORGED)
+    runs.wait(1)
+    until(lambda: controller._runs._sleeps_until is not None)
+    clock.step(10.0)
+    until(lambda: "what was to be done about" in caplog.text)
+    controller.queue.add_after(FORGED, 100.0)
+    controller.queue.shut_down_with_drain(timeout=0)
+    gate.set()
+    settle(controller)
+    told = [record.getMessage() for record in caplog.records if "everything is lost" in record.getMessage()]
+    assert len(told) >= 4, "no tenant, the time limit, the shutdown, the drain"
+    assert not [line for line in told if "\n" in line]
+    assert {record.key for record in caplog.records if hasattr(record, "key")} <= {
+        "x ERROR controller pods: everything is lost"
+    }

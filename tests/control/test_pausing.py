@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from tests.control.conftest import PATIENCE, alive, settle, until
 from workqueue.base.keys import ObjectKey
 from workqueue.queues import RateLimitingQueue
@@ -89,7 +91,8 @@ def test_a_stop_of_a_paused_one_that_has_nothing_to_do_is_drained(make, runs):
     assert alive() == []
 
 
-def test_a_key_that_was_taken_just_before_the_pause_is_run_though_the_controller_stops(make, runs, clock):
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_key_that_was_taken_just_before_the_pause_is_run_though_the_controller_stops(make, runs, clock, *, resumed):
     """The worker has the key, and stands before its run while pause and stop go by."""
     taken, go_on = threading.Event(), threading.Event()
 
@@ -109,6 +112,8 @@ def test_a_key_that_was_taken_just_before_the_pause_is_run_though_the_controller
     stopping = threading.Thread(target=lambda: stopped.append(controller.stop(PATIENCE)))
     stopping.start()
     until(lambda: controller.queue.shutting_down)
+    if resumed:
+        controller.resume()
     go_on.set()
     stopping.join(PATIENCE)
     assert (stopped, runs.keys) == ([True], [A])

@@ -116,17 +116,23 @@ def test_any_late_answer_is_ignored(make, runs, gate, clock, answer):
     assert (statistics.panic, controller.queue.statistics().delayed) == (0, 0)
 
 
+def overrun_once_more(controller, clock, runs, key, *, runs_before):
+    """One more key is in its run when its time is over, and stuck."""
+    stuck, timeouts = len(controller.statistics().stuck), controller.statistics().timeout
+    controller.add(key)
+    runs.wait(runs_before + 1)
+    settle_watch(controller)
+    clock.step(10.0)
+    until(lambda: controller.statistics().timeout == timeouts + 1)
+    settle_watch(controller)
+    clock.step(1.0)
+    until(lambda: len(controller.statistics().stuck) == stuck + 1)
+
+
 def hang_one_by_one(controller, clock, runs, keys):
     """Each is in its run when its time is over, and stuck, before the next is added."""
-    for number, key in enumerate(keys, 1):
-        controller.add(key)
-        runs.wait(number)
-        settle_watch(controller)
-        clock.step(10.0)
-        until(lambda wanted=number: controller.statistics().timeout == wanted)
-        settle_watch(controller)
-        clock.step(1.0)
-        until(lambda wanted=number: len(controller.statistics().stuck) == wanted)
+    for number, key in enumerate(keys):
+        overrun_once_more(controller, clock, runs, key, runs_before=number)
 
 
 def places(controller):
@@ -163,6 +169,79 @@ def test_a_place_that_was_lost_is_given_to_another_when_more_may_be_replaced(mak
     assert places(controller) == (2, 0, 2)
     gate.set()
     runs.wait(4)
+    settle(controller)
+    until(lambda: len(alive()) == 3, "two workers, and the watch")
+
+
+def test_a_stuck_worker_whose_place_nobody_wants_takes_none_from_others(make, runs, clock):
+    gates = {ObjectKey("default", name): Gate() for name in "abc"}
+    runs.answer = lambda request: gates[request.key](request) if request.key in gates and not request.retry else None
+    controller = make(runs, workers=2, timeout=10.0, max_replacements=1)
+    controller.start()
+    first, second, third = gates
+    hang_one_by_one(controller, clock, runs, [first, second])
+    until(lambda: places(controller) == (1, 1, 2))
+    controller.resize(1)  # the one that lost its place is to go, once it can
+    until(lambda: places(controller) == (1, 0, 1))
+    gates[first].set()
+    runs.wait(3)  # its retry
+    until(lambda: len(controller.statistics().stuck) == 1)
+    assert places(controller) == (1, 0, 1), "nobody was replaced once more"
+    overrun_once_more(controller, clock, runs, third, runs_before=3)
+    until(lambda: places(controller) == (2, 0, 1))
+    controller.add(OTHER)
+    runs.wait(5)
+    for gate in gates.values():
+        gate.set()
+    settle(controller)
+    until(lambda: len(alive()) == 2, "one worker, and the watch")
+
+
+def test_a_worker_that_is_to_go_and_gets_stuck_is_not_replaced(make, runs, clock, caplog):
+    gates = {ObjectKey("default", name): Gate() for name in "abc"}
+    runs.answer = lambda request: gates[request.key](request) if request.key in gates and not request.retry else None
+    controller = make(runs, workers=2, timeout=10.0, max_replacements=1)
+    controller.start()
+    first, second, third = gates
+    controller.add(first)
+    controller.add(second)
+    runs.wait(2)
+    hands = {thread.name: key for thread, key in zip(runs.threads, runs.keys, strict=True)}
+    gates[hands["workqueue-pods-0"]].set()
+    until(lambda: controller.statistics().active == 1)
+    controller.resize(1)
+    settle_watch(controller)
+    clock.step(10.0)
+    until(lambda: controller.statistics().timeout == 1)
+    settle_watch(controller)
+    clock.step(1.0)
+    until(lambda: "is stuck for 11 s (workqueue-pods-1); there are as many workers without it: " in caplog.text)
+    assert places(controller) == (0, 0, 1)
+    overrun_once_more(controller, clock, runs, third, runs_before=2)
+    until(lambda: places(controller) == (1, 0, 1))
+    for gate in gates.values():
+        gate.set()
+    settle(controller)
+    until(lambda: len(alive()) == 2, "one worker, and the watch")
+
+
+def test_of_those_that_were_to_go_a_stuck_one_is_not_called_back(make, runs, clock):
+    gates = {ObjectKey("default", name): Gate() for name in "ab"}
+    runs.answer = lambda request: gates[request.key](request) if request.key in gates and not request.retry else None
+    controller = make(runs, workers=3, timeout=10.0, max_replacements=0)
+    controller.start()
+    hang_one_by_one(controller, clock, runs, [ObjectKey("default", "a")])
+    until(lambda: places(controller) == (0, 1, 3))
+    controller.resize(1)
+    until(lambda: controller.statistics().workers == 1)
+    controller.resize(2)
+    assert places(controller) == (0, 0, 2)
+    controller.add("default/b")
+    controller.add(OTHER)
+    runs.wait(3)
+    assert set(runs.keys[1:]) == {ObjectKey("default", "b"), OTHER}, "one is held up, and the other still runs"
+    for gate in gates.values():
+        gate.set()
     settle(controller)
     until(lambda: len(alive()) == 3, "two workers, and the watch")
 

@@ -98,6 +98,29 @@ def test_a_temporary_error_waits_exactly_as_long_as_it_says_and_counts_as_retry_
     assert (statistics.error, statistics.terminal, controller.queue.statistics().retries) == (1, 0, 1)
 
 
+@pytest.mark.parametrize(
+    ("group", "terminal", "instants"),
+    [
+        ([kopf.PermanentError("no"), OSError()], 1, [0.0]),
+        ([OSError(), ExceptionGroup("within", [kopf.TemporaryError("later"), kopf.PermanentError("no")])], 1, [0.0]),
+        ([kopf.TemporaryError("later", delay=9), kopf.TemporaryError("soon", delay=3)], 0, [0.0, 3.0]),
+        ([kopf.TemporaryError("later", delay=9), OSError()], 0, [0.0, 0.005]),
+    ],
+    ids=["one permanent", "one within", "all temporary", "one else"],
+)
+def test_a_group_as_of_a_task_group_says_what_is_in_it(build, runs, clock, *, group, terminal, instants):
+    raising(runs, ExceptionGroup("unhandled errors in a TaskGroup", group))
+    controller = build(runs)
+    controller.start()
+    controller.add(KEY)
+    until(lambda: controller.statistics().error == 1)
+    settle(controller)
+    if not terminal:
+        clock.step(instants[-1])
+        until(lambda: controller.statistics().success == 1)
+    assert (runs.instants, controller.statistics().terminal) == (instants, terminal)
+
+
 @pytest.mark.parametrize("delay", [None, 0, -1])
 def test_without_a_delay_it_comes_again_at_once(build, runs, delay):
     raising(runs, kopf.TemporaryError("later", delay=delay))

@@ -30,7 +30,7 @@ class RunContext:
         """What log records carry of it."""
         return {
             "controller": self.controller,
-            "key": str(self.key),
+            "key": one_line(self.key),
             "reconcile_id": self.reconcile_id,
             "attempt": self.attempt,
         }

@@ -22,7 +22,7 @@ from workqueue.control.lifetime import Ending
 from workqueue.control.looplag import WatchedLoop
 from workqueue.control.outcomes import Judge, Outcomes
 from workqueue.control.parking import ParkedKey
-from workqueue.control.pool import Pool, Worker
+from workqueue.control.pool import Pool, Worker, is_aside
 from workqueue.control.priorities import Queue, add
 from workqueue.control.reconciling import Reconciling
 from workqueue.control.result import ReconcileFunc, is_duration
@@ -209,8 +209,8 @@ class Controller:
             started=self._pool.is_started,
             max_workers=self._pool.size,
             workers=self._pool.alive(),
-            active=sum(not run.worker.replaced for run in runs),
-            lost=sum(run.is_stuck and not run.worker.replaced for run in runs),
+            active=sum(not is_aside(run.worker) for run in runs),
+            lost=sum(run.is_stuck and run.worker.place == "lost" for run in runs),
             paused=self._pool.is_paused,
             replaced=self._pool.replacements,
             parked=len(self._books.parking),

@@ -7,16 +7,16 @@ where the loop is. Whoever waits for something on a loop that was closed under i
 """
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from workqueue.base.clock import Clock
+from workqueue.base.logs import SafeLogger
 from workqueue.base.text import one_line
 from workqueue.control.stacks import stack_of
 
-logger = logging.getLogger("workqueue.control")
+logger = SafeLogger("workqueue.control")
 
 #: Seconds between two signs.
 PERIOD = 0.25

@@ -5,7 +5,6 @@ a terminal error forgets the key's failures, and a key can be given up: then it 
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -13,12 +12,13 @@ from typing import cast
 from workqueue.base.clock import Clock
 from workqueue.base.errors import WorkqueueError, with_place
 from workqueue.base.keys import ObjectKey
+from workqueue.base.logs import SafeLogger
 from workqueue.base.text import one_line, told
 from workqueue.control.books import Books
 from workqueue.control.priorities import Queue, add_after, add_rate_limited
 from workqueue.control.result import Result, TerminalError, TimeLimitExceeded
 
-logger = logging.getLogger("workqueue.control")
+logger = SafeLogger("workqueue.control")
 
 #: Characters of an error that are told in a line; the whole is in the trace that follows.
 LENGTH = 2000
@@ -134,10 +134,20 @@ class Outcomes:
     def _judged(self, error: BaseException) -> Verdict:
         """What the judge says; nothing, if it fails on what is somebody else's."""
         try:
-            return self._judge(error) or Verdict()
+            return self._read(error) or Verdict()
         except Exception:
             logger.exception("controller %s: an error could not be read, and counts as any other", self._name)
             return Verdict()
+
+    def _read(self, error: BaseException) -> Verdict | None:
+        """Of a group, such as a ``TaskGroup`` raises: terminal if one is, else the earliest try if each names one."""
+        if not isinstance(error, BaseExceptionGroup):
+            return self._judge(error)
+        verdicts = [self._read(each) or Verdict() for each in error.exceptions]
+        if any(verdict.is_terminal for verdict in verdicts):
+            return Verdict(is_terminal=True)
+        delays = [verdict.after for verdict in verdicts if verdict.after is not None]
+        return Verdict(after=min(delays) if len(delays) == len(verdicts) else None)
 
     def _forget(self, key: ObjectKey) -> None:
         self._attempts.forget(key)
@@ -153,7 +163,8 @@ def checked(result: object) -> Result:
         return Result()
     if issubclass(type(result), Result):  # isinstance believes a mock that says so
         return cast("Result", result)
-    raise TypeError(f"reconcile returned {told(result)[:200]}, expected None or a Result")
+    # No value, as it may be an object with secrets in it.
+    raise TypeError(f"reconcile returned a value of the type {type(result).__name__}, expected None or a Result")
 
 
 def _brief(error: BaseException) -> str:
@@ -164,12 +175,17 @@ def _brief(error: BaseException) -> str:
 
 
 def _is_terminal(error: BaseException) -> bool:
-    """A TerminalError, or an error raised *from* one: as ``errors.Is``, which looks through wrapped errors."""
+    """A TerminalError, an error raised *from* one, or a group with one: as ``errors.Is``, which looks through both."""
     seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        if isinstance(cause, TerminalError):
+    left: list[BaseException | None] = [error]
+    while left:
+        found = left.pop()
+        if isinstance(found, TerminalError):
             return True
-        seen.add(id(cause))
-        cause = cause.__cause__
+        if found is None or id(found) in seen:
+            continue
+        seen.add(id(found))
+        left.append(found.__cause__)
+        if isinstance(found, BaseExceptionGroup):
+            left.extend(found.exceptions)
     return False

@@ -9,8 +9,13 @@ import contextvars
 import itertools
 import threading
 from collections.abc import Callable
+from typing import Literal
 
 from workqueue.base.clock import Clock
+
+#: Of a worker that is stuck: another has its place; nobody has it, and there is one worker less; nobody wants it, as
+#: there are to be fewer workers, or as it is no worker of the pool.
+Place = Literal["taken", "lost", "unwanted"]
 
 
 class Worker:
@@ -34,6 +39,13 @@ class Worker:
         self.is_stuck = False
         #: Its run is or was stuck, and another worker has its place, for good.
         self.replaced = False
+
+    @property
+    def place(self) -> Place:
+        """Whose its place is, if it is stuck."""
+        if self.replaced:
+            return "taken"
+        return "unwanted" if self.leaving or self.thread is None else "lost"
 
 
 class Pool:
@@ -75,6 +87,8 @@ class Pool:
         self._paused = False
         #: No worker takes a key any more, for good.
         self._closed = False
+        #: Whether that was said during a pause.
+        self._closed_in_pause = False
 
     @property
     def size(self) -> int:
@@ -147,15 +161,17 @@ class Pool:
     def close(self) -> None:
         """No worker takes another key, paused or not."""
         with self._lock:
+            if not self._closed:
+                self._closed_in_pause = self._paused
             self._closed = True
             self._context = None
             self._changed.notify_all()
         self._wake()
 
     def alive(self) -> int:
-        """How many workers there are that take keys or run one, those aside whose place another has."""
+        """How many workers there are that take keys or run one, those aside that are stuck and have lost no place."""
         with self._lock:
-            return sum(not worker.replaced and _lives(worker) for worker in self._workers)
+            return sum(not is_aside(worker) and _lives(worker) for worker in self._workers)
 
     @property
     def is_deserted(self) -> bool:
@@ -168,18 +184,26 @@ class Pool:
         with self._lock:
             return [worker.thread for worker in self._workers if worker.thread is not None]
 
-    def replace(self, worker: Worker) -> bool:
+    def replace(self, worker: Worker) -> Place:
         """A worker is stuck: let another have its place. :meth:`returned` follows, if ever its run ends.
 
-        :return: False if no more are replaced by now, or no thread is to be had; then there is one worker less until it
-            ends, or until one that was replaced does.
+        :return: whose it is now: "lost" if no more are replaced, or no thread is to be had. That may change: by a
+            :meth:`resize`, or when one that was replaced ends.
         """
         with self._lock:
             worker.is_stuck = True
             self._replace_locked()
-            return worker.replaced
+            return worker.place
 
     # In the workers.
+
+    @property
+    def is_too_late(self) -> bool:
+        """True if a worker that has taken a key must not begin with it: the pool was closed meanwhile.
+
+        In a pause it is closed early, when there is time for a key that was taken before the pause.
+        """
+        return self._closed and not self._closed_in_pause
 
     def returned(self, worker: Worker) -> None:
         """The worker's run has ended, late."""
@@ -230,7 +254,7 @@ class Pool:
         for worker in self._workers:
             if self._closed or sum(each.replaced for each in self._workers) >= limit:
                 return
-            if worker.is_stuck and not worker.replaced:
+            if worker.is_stuck and worker.place == "lost":
                 worker.replaced = True
                 try:
                     self._fill_locked()
@@ -240,9 +264,9 @@ class Pool:
                 self._replacements += 1
 
     def _fill_locked(self) -> None:
-        """Have as many takers as wanted: those on their way out first, who need no new thread."""
+        """Have as many takers as wanted: those on their way out first, who need no new thread; but no stuck one."""
         wanted = self._size - len(self._takers_locked())
-        leaving = [each for each in self._workers if each.leaving and not (each.replaced or each.gone)]
+        leaving = [each for each in self._workers if each.leaving and not (each.replaced or each.gone or each.is_stuck)]
         for worker in leaving[: max(0, wanted)]:
             worker.leaving = False
             wanted -= 1
@@ -257,6 +281,11 @@ class Pool:
             worker.thread.start()
             self._workers.append(worker)
             self._started = True
+
+
+def is_aside(worker: Worker) -> bool:
+    """Whether a worker does not count any more, as another has its place, or nobody wants it while it is stuck."""
+    return worker.replaced or (worker.is_stuck and worker.place != "lost")
 
 
 def _lives(worker: Worker) -> bool:

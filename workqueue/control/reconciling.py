@@ -7,13 +7,13 @@ to end a process from. Nor does one that never returns end more than itself: see
 """
 
 import contextvars
-import logging
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 from workqueue.base.clock import Clock
 from workqueue.base.keys import ObjectKey
+from workqueue.base.logs import SafeLogger
 from workqueue.base.text import one_line
 from workqueue.cache import Reader
 from workqueue.control.books import Books
@@ -22,14 +22,22 @@ from workqueue.control.context import KeyLogger, RunContext, enter
 from workqueue.control.lifetime import Ending, Lifetime
 from workqueue.control.looplag import WatchedLoop
 from workqueue.control.outcomes import Outcomes, checked
-from workqueue.control.pool import Pool, Worker
+from workqueue.control.pool import Place, Pool, Worker
 from workqueue.control.priorities import Queue
 from workqueue.control.result import Request, TimeLimitExceeded
 from workqueue.control.runs import Run, Runs
 from workqueue.control.tracing import Spans
 from workqueue.control.working import put_back
 
-logger = logging.getLogger("workqueue.control")
+logger = SafeLogger("workqueue.control")
+
+
+#: What is said of the place of a worker whose run is stuck.
+PLACES: dict[Place, str] = {
+    "taken": "another worker has its place",
+    "lost": "no more workers are replaced, so there is one less",
+    "unwanted": "there are as many workers without it",
+}
 
 
 class Reconciling:
@@ -108,7 +116,7 @@ class Reconciling:
             key=key,
             retry=retry,
             priority=priority,
-            logger=KeyLogger(logger, context),
+            logger=KeyLogger(logger.logger, context),
             lifetime=Lifetime(self._ending, until=until),
             cache=self._cache,
             id=context.reconcile_id,
@@ -183,12 +191,12 @@ class Reconciling:
     def _is_stuck(self, run: Run[Worker]) -> None:
         """It is still there: name it, and let another worker have its place."""
         stack = run.call.stack()
-        replaced = self._pool.replace(run.worker)
+        place = self._pool.replace(run.worker)
         self._stuck()
         logger.error(
             "controller %s: %s is stuck for %.3g s (%s); %s: %s",
             self._name, one_line(run.key), self._clock.now() - run.began, run.worker.name,
-            "another worker has its place" if replaced else "no more workers are replaced, so there is one less",
+            PLACES[place],
             stack or "nowhere to be seen",
             extra=run.context.fields(),
         )  # fmt: skip

@@ -7,8 +7,6 @@ is ever in two. Nothing runs for this but one thread that sleeps until the next 
 that only where there is a limit.
 """
 
-import contextlib
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +14,12 @@ from typing import Generic, TypeVar
 
 from workqueue.base.clock import Clock
 from workqueue.base.keys import ObjectKey
+from workqueue.base.logs import SafeLogger
+from workqueue.base.text import one_line, told
 from workqueue.control.calls import Call
 from workqueue.control.context import RunContext
 
-logger = logging.getLogger("workqueue.control")
+logger = SafeLogger("workqueue.control")
 
 #: Seconds of real time that the watch rests when the clock fails it.
 REST = 1.0
@@ -196,7 +196,7 @@ class Runs(Generic[W]):
             else:
                 self._expired(run)
         except BaseException as error:  # such as a limiter of the user's that raises: the others still have their time
-            self._tell(f"what was to be done about {run.key} has failed", error)
+            self._tell(f"what was to be done about {one_line(run.key)} has failed", error)
         try:
             if not is_stuck:
                 grace = run.call.cancel()
@@ -208,8 +208,7 @@ class Runs(Generic[W]):
                 self._through.notify_all()
 
     def _tell(self, what: str, error: BaseException) -> None:
-        with contextlib.suppress(BaseException):  # handlers of the log are somebody else's
-            logger.error("controller %s: %s: %r", self._name, what, error, exc_info=error)
+        logger.error("controller %s: %s: %s", self._name, what, told(error), exc_info=error)
 
     def _wait(self) -> tuple[Run[W], bool] | None:
         """Sleep until a run is due; returns it, and whether it is stuck. None once closed."""

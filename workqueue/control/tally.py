@@ -28,9 +28,9 @@ class ControllerStatistics:
     started: bool
     #: How many workers there should be.
     max_workers: int
-    #: How many there are, those aside whose place another has.
+    #: How many there are, those aside that are stuck and whose place another has, or nobody wants.
     workers: int
-    #: Runs under way, those of workers aside whose place another has.
+    #: Runs under way, those of such workers aside.
     active: int
     #: True while workers take no key.
     paused: bool
@@ -57,7 +57,7 @@ class ControllerStatistics:
     replaced: int
     #: Runs that are there though their time is over.
     stuck: tuple[StuckRun, ...]
-    #: Of the workers: those whose run is stuck, and whose place no other has.
+    #: Of the workers: those whose run is stuck, and whose place is wanted and no other's.
     lost: int
     #: How long runs took; one whose time was over, until then.
     reconcile_time: HistogramSnapshot

@@ -6,10 +6,10 @@ one is said once, and changes nothing about the run.
 """
 
 import contextlib
-import logging
 from collections.abc import Iterator
 from typing import Any
 
+from workqueue.base.logs import SafeLogger
 from workqueue.base.text import told
 from workqueue.control.context import RunContext
 
@@ -18,7 +18,7 @@ try:
 except ImportError:
     context = trace = None
 
-logger = logging.getLogger("workqueue.control")
+logger = SafeLogger("workqueue.control")
 
 #: Characters of an error that a span's status tells; the whole of it is in the recorded exception.
 LENGTH = 500

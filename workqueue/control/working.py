@@ -6,19 +6,19 @@ raises. Then the worker breathes, and goes on, and the key comes again.
 """
 
 import contextlib
-import logging
 from collections.abc import Callable
 
 from workqueue.base.clock import Clock, RealClock
 from workqueue.base.errors import Interrupted, ShutDown
 from workqueue.base.keys import ObjectKey
+from workqueue.base.logs import SafeLogger
 from workqueue.base.text import one_line, told
 from workqueue.control.lifetime import Ending
 from workqueue.control.pool import Pool, Worker
 from workqueue.control.priorities import Queue, add_after, take
 from workqueue.control.tally import Tally
 
-logger = logging.getLogger("workqueue.control")
+logger = SafeLogger("workqueue.control")
 
 #: Seconds until a worker whose own loop failed goes on: client-go's wait.UntilWithContext(…, time.Second).
 RESTART_PAUSE = 1.0
@@ -96,7 +96,7 @@ class WorkerLoop:
         """A key in hands; done whatever happens to it. False if it could not be settled, and comes again."""
         failure: BaseException | None = None
         try:
-            if not self._pool.is_closed or self._pool.is_paused:  # who was paused had taken the key before
+            if not self._pool.is_too_late:
                 self._process(worker, key, priority)
         except BaseException as error:
             failure = error
@@ -124,11 +124,10 @@ class WorkerLoop:
 
     def _report(self, key: ObjectKey | None, error: BaseException) -> None:
         self._tally.count("restarts")
-        with contextlib.suppress(BaseException):
-            logger.error(
-                "controller %s: a worker failed on %s and goes on in %g s: %s",
-                self._name, one_line(key), RESTART_PAUSE, told(error), exc_info=error,
-            )  # fmt: skip
+        logger.error(
+            "controller %s: a worker failed on %s and goes on in %g s: %s",
+            self._name, one_line(key), RESTART_PAUSE, told(error), exc_info=error,
+        )  # fmt: skip
 
     def _rest(self) -> None:
         try:

@@ -30,6 +30,7 @@ from typing import Any, Generic, TypeVar
 from workqueue.base.clock import Clock, RealClock
 from workqueue.base.errors import Interrupted, ShutDown
 from workqueue.base.metrics import MetricsProvider, QueueStatistics
+from workqueue.base.text import one_line
 from workqueue.queues.measures import Measures
 
 K = TypeVar("K", bound=Hashable)
@@ -379,6 +380,6 @@ def brief(keys: list[K], limit: int = 10) -> str:
 
 def _told(key: object) -> str:
     try:
-        return str(key)
+        return one_line(key)
     except Exception:
         return f"<a {type(key).__name__} that cannot be told>"

@@ -78,10 +78,12 @@ class Queue(QueueCore[K]):
         try:
             if self._delayed or timeout is not None or not self._ready or unless is not None:
                 self._await_locked(timeout, unless)
+            measures = self._measures
+            now = 0.0 if measures is None else self._clock.now()  # a clock may raise: first, as all may that can
             key = self._ready.popleft()
             self._states[key] = _IN_HANDS
-            if self._measures is not None:
-                self._measures.taken(key, self._clock.now())
+            if measures is not None:
+                measures.taken(key, now)
             return key
         finally:
             self._release()
@@ -98,6 +100,8 @@ class Queue(QueueCore[K]):
             if self._delayed:
                 # First, so that a key that came due during the run, this one or another, keeps its turn.
                 self._promote_locked()
+            measures = self._measures
+            now = 0.0 if measures is None else self._clock.now()
             states = self._states
             state = states.pop(key, None)
             if state is _AGAIN:
@@ -109,8 +113,8 @@ class Queue(QueueCore[K]):
                 if state is _QUEUED:
                     states[key] = _QUEUED
                 return
-            if self._measures is not None:
-                self._measures.handled(key, self._clock.now())
+            if measures is not None:
+                measures.handled(key, now)
             if self._shutting_down:
                 closed = self._close_locked()
         finally:
@@ -132,6 +136,7 @@ class Queue(QueueCore[K]):
         if self._shutting_down:
             return
         if self._measures is not None and at is None:
+            at = self._clock.now()
             self._measures.requests += 1
         states = self._states
         state = states.get(key)
@@ -146,8 +151,8 @@ class Queue(QueueCore[K]):
         else:
             return
         self._adds += 1
-        if self._measures is not None:
-            self._measures.queued[key] = self._clock.now() if at is None else at
+        if self._measures is not None and at is not None:
+            self._measures.queued[key] = at
 
     def _give_back_locked(self) -> None:
         super()._give_back_locked()

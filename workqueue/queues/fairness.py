@@ -13,6 +13,8 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Generic, TypeVar
 
 from workqueue.base.keys import ObjectKey
+from workqueue.base.text import told
+from workqueue.queues.core import brief
 from workqueue.queues.levels import FifoLevel
 
 K = TypeVar("K", bound=Hashable)
@@ -45,7 +47,9 @@ class Tenants(Generic[K]):
         except Exception as error:
             self._failures += 1
             if self._failures & (self._failures - 1) == 0:  # the 1st, 2nd, 4th … time: a warning and no flood
-                logger.warning("fairness: no tenant for %s (%d times so far): %r", key, self._failures, error)
+                logger.warning(
+                    "fairness: no tenant for %s (%d times so far): %s", brief([key]), self._failures, told(error)
+                )
             return None
         return tenant
 

@@ -57,6 +57,8 @@ class MergingCore(QueueCore[K]):
         self._bursts = bursts
         #: Has a lock of its own.
         self._backoff = backoff
+        #: True if somebody has to be told when they do. The clock is read before anything is changed: it may raise.
+        self._timed = self._measures is not None or ageing is not None
         #: True if nobody has to be told of keys that come and go.
         self._plain = all(watcher is None for watcher in (self._measures, ageing, bursts, backoff))
 
@@ -80,7 +82,7 @@ class MergingCore(QueueCore[K]):
         if rank is not None:
             self._raise_locked(key, rank, priority)
         elif delay is None and self._bursts is None:
-            self._enter_now_locked(key, priority)
+            self._enter_now_locked(key, priority, at=self._clock.now() if self._timed else 0.0)
         else:
             now, pending = self._clock.now(), self._delays.pending.get(key)
             before = math.inf if pending is None else pending[0]
@@ -92,7 +94,7 @@ class MergingCore(QueueCore[K]):
                 due = now + delay
                 self._bursts.asked(key, due)
             if due <= now:
-                self._enter_now_locked(key, priority)
+                self._enter_now_locked(key, priority, at=now)
             else:
                 self._wait_locked(key, priority, min(due, before))
         if delay is not None:
@@ -124,7 +126,7 @@ class MergingCore(QueueCore[K]):
         if self._delays.put(key, (due, rank, key)):
             self._relieve_leader_locked()
 
-    def _enter_now_locked(self, key: K, priority: int) -> None:
+    def _enter_now_locked(self, key: K, priority: int, *, at: float) -> None:
         """A key that is not ready becomes so; if it waited it keeps its turn from then, unless its priority rises."""
         pending = self._delays.pending.get(key)
         if pending is not None:
@@ -132,16 +134,16 @@ class MergingCore(QueueCore[K]):
             if self._bursts is not None:
                 self._bursts.over(key)
             if priority <= priority_of(pending[1]):
-                self._enter_locked(key, priority_of(pending[1]), rank=pending[1])
+                self._enter_locked(key, priority_of(pending[1]), rank=pending[1], at=at)
                 return
-        self._enter_locked(key, priority)
+        self._enter_locked(key, priority, at=at)
 
-    def _enter_locked(self, key: K, priority: int, *, rank: int | None = None, at: float | None = None) -> None:
-        """The key is ready, in a turn of its own or in the former one that ``rank`` has; since ``at``, or since now."""
+    def _enter_locked(self, key: K, priority: int, *, rank: int | None = None, at: float) -> None:
+        """The key is ready since ``at``, in a turn of its own or in the former one that ``rank`` has."""
         in_hands = key in self._processing
         self._adds += 1
         if self._measures is not None:
-            self._measures.queued[key] = self._clock.now() if at is None else at
+            self._measures.queued[key] = at
         late = rank is not None
         if rank is None:
             self._turns += 1
@@ -155,17 +157,17 @@ class MergingCore(QueueCore[K]):
             self._levels.push(key, rank, priority)
         self._became_ready_locked(key, at)
 
-    def _became_ready_locked(self, key: K, at: float | None = None) -> None:
-        """It can be handed out, since then or since now."""
+    def _became_ready_locked(self, key: K, at: float) -> None:
+        """It can be handed out, since then."""
         if self._ageing is not None:
-            self._ageing.ready(key, self._clock.now() if at is None else at)
+            self._ageing.ready(key, at)
         if self._getters:
             self._wake_locked()
 
     def _take_locked(self) -> K:
         """Hand out the next key; there is one."""
-        ageing = self._ageing
-        if ageing is not None and ageing.has_turn(self._clock.now()):
+        ageing, now = self._ageing, self._clock.now() if self._timed else 0.0
+        if ageing is not None and ageing.has_turn(now):
             key = ageing.oldest()
             rank = self._levels.remove(key)
         else:
@@ -177,7 +179,7 @@ class MergingCore(QueueCore[K]):
         if self._backoff is not None:
             self._backoff.ran(key)
         if self._measures is not None:
-            self._measures.taken(key, self._clock.now())
+            self._measures.taken(key, now)
         return key
 
     def _promote_locked(self) -> float | None:

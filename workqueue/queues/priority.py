@@ -264,13 +264,14 @@ class PriorityQueue(MergingCore[K]):
             if self._delayed:
                 # First, so that a key that came due during the run counts from then.
                 self._promote_locked()
+            now = self._clock.now() if self._timed else 0.0
             if self._processing.pop(key, None) is None:
                 return
             if self._held and (rank := self._held.pop(key, None)) is not None:
                 self._levels.push_late(key, rank)
-                self._became_ready_locked(key)
+                self._became_ready_locked(key, now)
             if self._measures is not None:
-                self._measures.handled(key, self._clock.now())
+                self._measures.handled(key, now)
             if self._shutting_down:
                 closed = self._close_locked()
         finally:

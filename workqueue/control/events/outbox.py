@@ -1,19 +1,19 @@
 """What all recorders of one operator share: one queue, one thread, one memory of what was sent."""
 
-import logging
 import random as random_numbers
 import threading
 import time
 from collections.abc import Callable
 
 from workqueue.base.clock import Clock, RealClock
+from workqueue.base.logs import SafeLogger
 from workqueue.control.events.correlation import Correlator
 from workqueue.control.events.event import Event
 from workqueue.control.events.sending import Sender
 from workqueue.control.events.sink import EventSink
 from workqueue.control.events.tally import EventStatistics, EventTally, Why
 
-logger = logging.getLogger("workqueue.control")
+logger = SafeLogger("workqueue.control")
 
 
 class Outbox:

@@ -3,18 +3,18 @@
 Source: EventRecorder of client-go tools/record/event.go.
 """
 
-import logging
 import socket
 from collections.abc import Mapping
 
 from workqueue.base.errors import ConfigurationError
+from workqueue.base.logs import SafeLogger
 from workqueue.base.text import one_line, told
 from workqueue.control.events.event import TYPES, Event, event_name, shortened, timestamp
 from workqueue.control.events.outbox import Outbox
 from workqueue.control.events.reference import NotRecordable, Reference, reference_of
 from workqueue.control.events.tally import EventStatistics
 
-logger = logging.getLogger("workqueue.control")
+logger = SafeLogger("workqueue.control")
 
 #: Characters of a reason: events.k8s.io takes no more.
 REASON = 128

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from workqueue.base.clock import Clock
+from workqueue.base.logs import SafeLogger
 from workqueue.base.text import one_line
 from workqueue.control.events.correlation import Correlated, Correlator
 from workqueue.control.events.event import Event
@@ -24,7 +25,7 @@ from workqueue.control.events.sink import (
 )
 from workqueue.control.events.tally import EventTally, Fate, Why
 
-logger = logging.getLogger("workqueue.control")
+logger = SafeLogger("workqueue.control")
 
 #: Events that wait at most.
 QUEUE = 1000
@@ -64,7 +65,7 @@ class Sender:
         self._changed = threading.Condition(self._lock)
         # All below are guarded by _lock.
         self._waiting: deque[Event] = deque()
-        #: Made with the first event.
+        #: Made with the first event; another one when that has ended.
         self._thread: threading.Thread | None = None
         #: Whether the thread has an event that was not counted yet.
         self._in_hands = False
@@ -122,14 +123,14 @@ class Sender:
             return self._lost
 
     def _started_locked(self) -> bool:
-        """True if there is a thread; it is started where there is none."""
-        if self._thread is None:
+        """True if there is a thread; one is started where there is none, or where a clock that failed has ended it."""
+        if self._thread is None or self._ended:
             thread = threading.Thread(target=self._run, name="workqueue-events", daemon=True)
             try:
                 thread.start()
             except RuntimeError:
                 return False
-            self._thread = thread
+            self._thread, self._ended = thread, False
         return True
 
     # In the thread.
@@ -139,9 +140,9 @@ class Sender:
             while (event := self._next()) is not None:
                 try:
                     self._deliver(event)
-                except Exception:  # a mistake of the sink's, or of ours: the next event may fare better
-                    logger.exception("the event %s could not be sent", event)
+                except BaseException:  # a mistake of the sink's, or of ours: the next event may fare better
                     self._settle("failed")
+                    logger.exception("the event %s could not be sent", event)
         finally:
             with self._changed:
                 self._ended = True
