@@ -164,6 +164,71 @@ def test_after_a_resize_down_and_one_up_there_are_as_many_workers_as_wanted():
     explore_random(resized, seed=1, runs=500)
 
 
+def replaced(run, sabotage=None):
+    """Two workers are stuck, of whom one may be replaced; then both end, one after the other, amid two resizes."""
+    changed = threading.Condition()
+    hands, ended = [], []
+
+    def work(worker):
+        with changed:
+            if len(hands) < 2:
+                hands.append(worker)
+                changed.notify_all()
+                while worker not in ended:
+                    changed.wait()
+        if worker in hands:
+            pool.returned(worker)
+        while True:
+            with changed:
+                while not pool.may_not_take(worker):
+                    changed.wait()
+            if not pool.stays(worker):
+                return
+
+    def wake():
+        with changed:
+            changed.notify_all()
+
+    pool = Pool("pods", size=2, max_replacements=1, wake=wake, went_home=lambda: None)
+    if sabotage is not None:
+        sabotage(pool)
+    pool.start(work)
+
+    def end(worker):
+        with changed:
+            ended.append(worker)
+            changed.notify_all()
+
+    def resize(size):
+        time.sleep(10)
+        pool.resize(size)
+
+    run.thread(lambda: resize(1), name="down")
+    run.thread(lambda: resize(2), name="up")
+
+    @run.thread
+    def watch():
+        with changed:
+            while len(hands) < 2:
+                changed.wait()
+        first, second = hands
+        assert (pool.replace(first), pool.replace(second)) == ("taken", "lost")
+        time.sleep(10)
+        end(first)
+        time.sleep(60)
+        assert second.place != "lost", "the place of the one that has ended is free"
+        assert pool.alive() == pool.size
+        end(second)
+        time.sleep(60)
+        assert pool.alive() == pool.size, "as many as wanted"
+        assert len(pool.threads()) == pool.size
+        pool.close()
+
+
+def test_places_of_stuck_workers_are_given_away_amid_resizes():
+    explore_random(replaced, seed=1, runs=500)
+
+
 def test_a_resize_amid_a_stop_loses_nothing_and_holds_nothing(queue_class):
     def scenario(run):
         scene = Scene(run, queue_class, workers=1)
@@ -372,6 +437,22 @@ def without_farewell(pool):
         return staying
 
     pool.stays = stays
+
+
+def without_looking_for_lost_places(pool):
+    """A worker goes home, and nobody looks whether another that is stuck may be replaced now."""
+    plain = pool._replace_locked
+
+    def replace_locked():
+        if threading.current_thread().name == "watch":
+            plain()
+
+    pool._replace_locked = replace_locked
+
+
+def test_a_lost_place_that_nobody_gives_away_would_be_found():
+    with pytest.raises(ScheduleFailed, match="the place of the one that has ended is free"):
+        explore_random(lambda run: replaced(run, without_looking_for_lost_places), seed=1, runs=500)
 
 
 def test_a_worker_that_is_asked_to_stay_when_it_has_gone_would_be_found():
