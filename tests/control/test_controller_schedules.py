@@ -164,8 +164,8 @@ def test_after_a_resize_down_and_one_up_there_are_as_many_workers_as_wanted():
     explore_random(resized, seed=1, runs=500)
 
 
-def replaced(run, sabotage=None):
-    """Two workers are stuck, of whom one may be replaced; then both end, one after the other, amid two resizes."""
+def replaced(run, sizes, sabotage=None):
+    """Two workers are stuck, of whom one may be replaced; then both end, one after the other, amid resizes."""
     changed = threading.Condition()
     hands, ended = [], []
 
@@ -203,8 +203,8 @@ def replaced(run, sabotage=None):
         time.sleep(10)
         pool.resize(size)
 
-    run.thread(lambda: resize(1), name="down")
-    run.thread(lambda: resize(2), name="up")
+    for size in sizes:
+        run.thread(lambda size=size: resize(size), name=f"to {size}")
 
     @run.thread
     def watch():
@@ -225,8 +225,9 @@ def replaced(run, sabotage=None):
         pool.close()
 
 
-def test_places_of_stuck_workers_are_given_away_amid_resizes():
-    explore_random(replaced, seed=1, runs=500)
+@pytest.mark.parametrize("sizes", [(), (3,), (1, 2), (1, 3)])
+def test_places_of_stuck_workers_are_given_away_amid_resizes(sizes):
+    explore_random(lambda run: replaced(run, sizes), seed=1, runs=500)
 
 
 def test_a_resize_amid_a_stop_loses_nothing_and_holds_nothing(queue_class):
@@ -452,7 +453,7 @@ def without_looking_for_lost_places(pool):
 
 def test_a_lost_place_that_nobody_gives_away_would_be_found():
     with pytest.raises(ScheduleFailed, match="the place of the one that has ended is free"):
-        explore_random(lambda run: replaced(run, without_looking_for_lost_places), seed=1, runs=500)
+        explore_random(lambda run: replaced(run, (3,), without_looking_for_lost_places), seed=1, runs=500)
 
 
 def test_a_worker_that_is_asked_to_stay_when_it_has_gone_would_be_found():
