@@ -311,3 +311,56 @@ def test_an_index_that_is_added_while_a_draft_is_completed_for_another_finds_all
     indexer.replace(draft)
     assert names(indexer.by_index("node", "n1")) == names(indexer.by_index("app", "x")) == ["a", "b", "c"]
     indexer._check()
+
+
+# Texts that are more than texts.
+
+
+class Trap(str):
+    """A text that runs code wherever it is hashed or compared."""
+
+    __slots__ = ()
+
+    def __hash__(self):
+        raise RuntimeError("a text of the user's was hashed")
+
+    def __eq__(self, other):
+        raise RuntimeError("a text of the user's was compared")
+
+
+@pytest.mark.parametrize("give", [lambda text: text, lambda text: [text], lambda text: iter((text, text))])
+def test_values_that_inherit_from_texts_run_no_code_of_the_users_in_the_cache(give):
+    """With the lock held that could stop half-way, or wait for the lock for ever."""
+    indexer = Indexer({"trap": lambda _: give(Trap("v")), "node": field("spec.nodeName")})
+    indexer.add(pod("a", node="n1"))
+    indexer.add_indexers({"late": lambda _: give(Trap("v"))})
+    indexer.replace([pod("a", node="n1", rv=2), pod("b", node="n1")])
+    for index, value in (("trap", "v"), ("late", "v"), ("node", "n1")):
+        assert names(indexer.index_keys(index, value)) == ["a", "b"]
+        assert [type(value) for value in indexer.list_index_func_values(index)] == [str]
+    assert names(indexer.index("trap", pod("x"))) == ["a", "b"]
+    assert indexer.statistics().index_errors == 0
+    indexer._check()
+    indexer.delete(pod("a"))
+    indexer.delete(pod("b"))
+    assert indexer.list_index_func_values("trap") == []
+
+
+def test_names_and_labels_that_inherit_from_texts_run_no_code_of_the_users_in_the_cache():
+    class Name(str):
+        __slots__ = ()
+        armed = False
+
+        def __hash__(self):
+            assert not Name.armed
+            return str.__hash__(self)
+
+    indexer = Indexer({"app": label("app")})
+    body = pod(Name("a"), Name("space"), labels={"app": Name("x")})
+    entry = indexer.prepare(body)
+    Name.armed = True
+    indexer.put(entry)
+    assert (entry.key, entry.labels) == (("space", "a"), {"app": "x"})
+    assert {type(each) for each in (*entry.key, *entry.labels, *entry.labels.values())} == {str}
+    assert indexer.index_keys("app", "x") == [("space", "a")]
+    indexer._check()

@@ -18,7 +18,7 @@ from msgspec.structs import force_setattr
 
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache.indexes import Values
+from workqueue.cache.indexes import Values, as_text
 from workqueue.cache.packing import MAGIC, Dictionary
 from workqueue.cache.parsing import loads
 
@@ -189,8 +189,8 @@ def describe(body: Mapping[str, Any], raw: bytes) -> Entry:
     metadata = body["metadata"]
     key = object_key(body)
     return Entry(
-        namespace=key.namespace,
-        name=key.name,
+        namespace=as_text(key.namespace),
+        name=as_text(key.name),
         compact_uid=compact_uid(str(metadata.get("uid") or "")),
         compact_version=compact_version(str(metadata.get("resourceVersion") or "")),
         labels=MappingProxyType(_labels(metadata.get("labels"))),
@@ -202,7 +202,8 @@ def _labels(given: object) -> dict[str, str]:
     """Labels are texts by texts; what is not cannot be selected by, and stays in the body."""
     if not isinstance(given, Mapping):
         return {}
-    return {name: value for name, value in given.items() if isinstance(name, str) and isinstance(value, str)}
+    texts = ((name, value) for name, value in given.items() if isinstance(name, str) and isinstance(value, str))
+    return {as_text(name): as_text(value) for name, value in texts}
 
 
 def _plain(value: object) -> object:
