@@ -127,6 +127,17 @@ def test_what_does_not_become_smaller_stays_as_it_is():
     assert random_bytes is secret
 
 
+@pytest.mark.parametrize("compression", ["zstd", "auto"])
+def test_nothing_and_nothing_at_all_stay_what_they_are(compression):
+    packer = Packer(compression)
+    dictionary = packer.dictionary or train([body(number) for number in range(SAMPLES)])
+    assert list(packer.pack(dictionary, [])) == []
+    assert list(packer.pack(dictionary, [b""])) == [b""]
+    first, nothing, last = packer.pack(dictionary, [body(1) * 5, b"", body(2) * 5])
+    assert nothing == b""
+    assert dictionary.unpack_all([first, last]) == [body(1) * 5, body(2) * 5]
+
+
 @pytest.mark.parametrize("error", [MemoryError, zstandard.ZstdError])
 def test_what_cannot_be_packed_stays_as_it_is_and_no_change_is_lost(error, monkeypatch):
     def fail(self, bodies):

@@ -290,10 +290,13 @@ class Indexer(Reader):
         """Compute an entry's values; who raises is counted, and the object kept."""
 
         def failed(name: str, error: BaseException) -> None:
-            logger.error(
-                "index %s failed on %s; the object is kept and not found by it", name, entry.key, exc_info=error
-            )
             with self._table.lock:
-                self._table.index_errors += 1
+                self._table.index_errors[name] += 1
+                failures = self._table.index_errors[name]
+            if failures & (failures - 1) == 0:  # the 1st, 2nd, 4th, 8th … time: it may fail on each object of a list
+                logger.error(
+                    "index %s failed on %s (%d times so far); the object is kept and not found by it",
+                    name, entry.key, failures, exc_info=error,
+                )  # fmt: skip
 
         return compute(raw, indexers, failed=failed)

@@ -232,7 +232,7 @@ class Reader:
                 },
                 index_values=index_values | dict.fromkeys(spaces, len(table.objects)),
                 index_entries=index_entries | dict.fromkeys(spaces, table.count),
-                index_errors=table.index_errors,
+                index_errors=table.index_errors.total(),
                 packing=packing,
             )
 

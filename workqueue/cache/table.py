@@ -5,6 +5,7 @@ leads to its name, and what an index finds are the objects.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Iterable
 
 from workqueue.base.keys import ObjectKey
@@ -40,7 +41,8 @@ class Table:
         self.indices: dict[str, dict[str, Bucket]] = {}
         #: For each index, how many entries are found in it, each as often as it has values.
         self.index_entries: dict[str, int] = {}
-        self.index_errors = 0
+        #: Calls of each index's function that raised.
+        self.index_errors: Counter[str] = Counter()
 
     def add_indexers(self, indexers: dict[str, IndexFunc]) -> None:
         """Have indexes in which nothing is found yet of what is stored."""
