@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from workqueue.base.keys import ObjectKey
 from workqueue.cache.batches import Batch
-from workqueue.cache.entry import Entry
+from workqueue.cache.entry import Entry, keep_frame
 from workqueue.cache.table import Table
 
 
@@ -97,7 +97,7 @@ class Draft:
         if dictionary is not None and (entries := self._batch.take()):
             frames = self._packer.pack(dictionary, [entry.stored for entry in entries])
             for entry, frame in zip(entries, frames, strict=True):
-                grown = entry.pack(frame, dictionary)
+                grown = keep_frame(entry, frame, dictionary)
                 if self.table.present(entry) is entry:
                     self.table.body_bytes += grown
 

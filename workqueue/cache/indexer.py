@@ -15,7 +15,7 @@ from workqueue.base.errors import ConfigurationError, IndexConflict
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.batches import BATCH, Batch, in_batches
 from workqueue.cache.draft import Change, Changes, Draft
-from workqueue.cache.entry import Entry, encode
+from workqueue.cache.entry import Entry, encode, keep_frame, keep_values
 from workqueue.cache.indexes import FieldIndex, IndexFunc, Values, compute
 from workqueue.cache.packing import Compression, Packer
 from workqueue.cache.parsing import Part, Raw, parse_object
@@ -115,7 +115,7 @@ class Indexer(Reader):
         if (known := len(entry.values)) < len(self._table.indexers):
             with self._table.lock:
                 missing = dict(list(self._table.indexers.items())[known:])
-            entry.index(entry.values + self._index(entry, missing, entry.body))
+            keep_values(entry, entry.values + self._index(entry, missing, entry.body))
         return entry
 
     def put(self, entry: Entry) -> Change:
@@ -220,7 +220,7 @@ class Indexer(Reader):
             frames = self._packer.pack(dictionary, [each.stored for each in entries])
             with self._table.lock:
                 for each, frame in zip(entries, frames, strict=True):
-                    self._table.body_bytes += each.pack(frame, dictionary)
+                    self._table.body_bytes += keep_frame(each, frame, dictionary)
 
     def resync(self) -> builtins.list[Entry]:
         """What a resync delivers again: everything stored at this instant. Nothing changes."""
@@ -284,7 +284,7 @@ class Indexer(Reader):
             self._decoder = WireDecoder(self._table.indexers)
             for piece in self._table.freeze():
                 for entry in piece.values():
-                    entry.index(entry.values[:first])
+                    keep_values(entry, entry.values[:first])
 
     def _index(self, entry: Entry, indexers: Mapping[str, IndexFunc], raw: bytes) -> Values:
         """Compute an entry's values; who raises is counted, and the object kept."""

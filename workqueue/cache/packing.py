@@ -74,7 +74,7 @@ class Dictionary:
 
         :return: a frame for each, in memory of its own size; nothing stays nothing.
         """
-        some = [body for body in bodies if body]
+        some: list[bytes | bytearray | memoryview] = [body for body in bodies if body]
         if not some:  # zstd wants at least one, and none that is empty
             return [b""] * len(bodies)
         try:

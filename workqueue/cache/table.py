@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from workqueue.base.keys import ObjectKey
-from workqueue.cache.entry import Entry
+from workqueue.cache.entry import Entry, keep_values
 from workqueue.cache.indexes import IndexFunc, Values
 from workqueue.cache.packing import Packer
 from workqueue.cache.pieces import Piece, Pieces
@@ -112,6 +112,8 @@ class Table:
         else:
             self.body_bytes -= len(old.stored)
             before = old.values
+            if entry.values is not before and entry.values == before:
+                keep_values(entry, before)  # the indexes have those texts: there need not be others beside them
         for place, name in enumerate(self.indices):
             # Who is stored may have no values yet in an index that is not ready: it is found there later.
             found = entry.values[place] if place < len(entry.values) else ()
@@ -138,7 +140,7 @@ class Table:
         for name, found in zip(list(self.indices)[len(entry.values) :], values, strict=True):
             if found:
                 self._find(name, found, entry)
-        entry.index(entry.values + values)
+        keep_values(entry, entry.values + values)
 
     def _move(
         self,
