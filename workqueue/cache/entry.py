@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 import orjson
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
@@ -135,6 +135,11 @@ def keep_frame(entry: Entry, frame: bytes, dictionary: Dictionary) -> int:
     force_setattr(entry, "dictionary", dictionary)
     force_setattr(entry, "stored", frame)
     return len(frame) - before
+
+
+def twin(entry: Entry) -> Entry:
+    """Another entry that says the same, and shares the body. What is kept in one of them is not in the other."""
+    return replace(entry)
 
 
 def keep_values(entry: Entry, values: Values) -> None:

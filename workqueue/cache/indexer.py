@@ -146,7 +146,7 @@ class Indexer(Reader):
 
         :param entries: complete ones to begin with.
         """
-        draft = Draft(self._fresh(), cache=self._table)
+        draft = Draft(self._fresh(), cache=self._table, complete=self.complete)
         for entry in entries:
             draft.add(entry)
         return draft
@@ -168,7 +168,7 @@ class Indexer(Reader):
         :raises InvalidObject: if one has no name or is no JSON; nothing changes then.
         """
         draft = bodies if isinstance(bodies, Draft) else self._drafted(bodies)
-        draft.close()
+        draft.pack()
         before: dict[Entry, Entry | None] = {}
         while True:
             came = draft.came()
@@ -183,8 +183,7 @@ class Indexer(Reader):
                     break
             fresh = self._fresh()  # an index was added meanwhile: first see which, then compute at least those
             for entry in came:
-                if self._table.present(entry) is not entry:
-                    self.complete(entry)
+                self.complete(entry)
             draft.replant(fresh)
         if namespace is not None:
             return Changes([old for old in gone if old is not None], came, before=before.get)
@@ -280,11 +279,12 @@ class Indexer(Reader):
     def _take_back(self, indexers: Mapping[str, IndexFunc], *, first: int) -> None:
         """There was no memory for the last indexes, say."""
         with self._table.lock:
-            self._table.drop_indexers(indexers)
+            self._table.give_up_indexers(indexers)
             self._decoder = WireDecoder(self._table.indexers)
+            nothing: Values = ((),) * len(indexers)
             for piece in self._table.freeze():
                 for entry in piece.values():
-                    keep_values(entry, entry.values[:first])
+                    keep_values(entry, entry.values[:first] + nothing)
 
     def _index(self, entry: Entry, indexers: Mapping[str, IndexFunc], raw: bytes) -> Values:
         """Compute an entry's values; who raises is counted, and the object kept."""

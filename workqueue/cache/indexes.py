@@ -119,8 +119,18 @@ def namespace() -> NamespaceIndex:
     return NamespaceIndex()
 
 
+@dataclass(frozen=True, slots=True)
+class NoIndex:
+    """Stands where an index was that could not be added."""
+
+    def __call__(self, body: Mapping[str, Any]) -> tuple[()]:
+        """Nothing is found by it."""
+        del body
+        return ()
+
+
 #: Those of this module: they change nothing of what they are given, and most of them need no decoded object.
-ReadyMade = FieldIndex | NamespaceIndex | OwnerIndex
+ReadyMade = FieldIndex | NamespaceIndex | NoIndex | OwnerIndex
 
 
 def as_text(value: str) -> str:
@@ -160,7 +170,7 @@ def compute(raw: bytes, indexers: Mapping[str, IndexFunc], *, failed: Callable[[
     # A function of the user's may change what it is given: each gets a body of its own, and comes after ours.
     for name in sorted(indexers, key=lambda name: not isinstance(indexers[name], ReadyMade)):
         function = indexers[name]
-        if isinstance(function, NamespaceIndex):
+        if isinstance(function, NamespaceIndex | NoIndex):
             found[name] = ()
             continue
         try:

@@ -6,11 +6,11 @@ leads to its name, and what an index finds are the objects.
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from workqueue.base.keys import ObjectKey
 from workqueue.cache.entry import Entry, keep_values
-from workqueue.cache.indexes import IndexFunc, Values
+from workqueue.cache.indexes import IndexFunc, NoIndex, Values
 from workqueue.cache.packing import Packer
 from workqueue.cache.pieces import Piece, Pieces
 
@@ -35,7 +35,8 @@ class Table:
         self.name_length = 0
         #: In the order of the entries' values.
         self.indexers: dict[str, IndexFunc] = {}
-        #: Those of them in which not everything is found yet: nobody reads them, whoever writes keeps them up to date.
+        #: Those of them in which not everything is found yet, or never will be: nobody reads them, whoever writes keeps
+        #: them up to date.
         self.unready: set[str] = set()
         #: For each index, for each value, the entries found under it: those whose values say so. None is ever empty.
         self.indices: dict[str, dict[str, Bucket]] = {}
@@ -50,11 +51,18 @@ class Table:
         self.indices |= {name: {} for name in indexers}
         self.index_entries |= dict.fromkeys(indexers, 0)
 
-    def drop_indexers(self, names: Iterable[str]) -> None:
-        """Have the last indexes no more; entries may keep their values in them."""
-        for name in names:
-            del self.indexers[name], self.indices[name], self.index_entries[name]
-            self.unready.discard(name)
+    def give_up_indexers(self, names: Collection[str]) -> None:
+        """Have indexes no more that nobody could read yet, and nothing found by them.
+
+        Their places stay, under names that nobody asks for: an entry on its way here may have values in them, which
+        would be those of the next index if that had such a place.
+        """
+        self.indexers |= dict.fromkeys(names, NoIndex())
+        called = {name: f"\0{place}" if name in names else name for place, name in enumerate(self.indexers)}
+        self.indexers = {called[name]: index for name, index in self.indexers.items()}
+        self.indices = {called[name]: {} if name in names else index for name, index in self.indices.items()}
+        self.index_entries = {called[name]: 0 if name in names else n for name, n in self.index_entries.items()}
+        self.unready = {called[name] for name in self.unready}
 
     def readable(self) -> dict[str, IndexFunc]:
         """The indexes that may be read."""
