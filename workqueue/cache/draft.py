@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from workqueue.base.keys import ObjectKey
-from workqueue.cache.batches import Batch
+from workqueue.cache.batches import Batch, differing
 from workqueue.cache.entry import Entry, keep_frame, twin
 from workqueue.cache.table import Table
 
@@ -38,10 +38,19 @@ class Changes:
         for new in self._came:
             yield Change(self._before(new), new)
 
-    def those(self, differ: Callable[[Entry, Entry], bool]) -> "Changes":
-        """The same without objects that were there before and do not differ from what they were."""
+    def news(self, *, by_content: bool = False) -> "Changes":
+        """The same without objects that are at the resourceVersion at which they were before.
+
+        :param by_content: one resourceVersion may be two states: of those, only what says the same is left out.
+        """
         before = self._before
-        came = [new for new in self._came if (old := before(new)) is None or differ(old, new)]
+        changed: set[Entry] = set()
+        if by_content:
+            both = ((old, new) for new in self._came if (old := before(new)) is not None and old.is_same_state(new))
+            changed.update(new for _, new in differing(both))
+        came = [
+            new for new in self._came if (old := before(new)) is None or not old.is_same_state(new) or new in changed
+        ]
         return Changes(self._gone, came, before=before)
 
 
