@@ -8,7 +8,8 @@ import pytest
 from tests.cache.objects import names, pod
 from tests.queues.conftest import PATIENCE
 from workqueue.base.errors import IndexNotFound, InvalidObject
-from workqueue.cache import Indexer, field, label, namespace
+from workqueue.base.keys import ObjectKey
+from workqueue.cache import Draft, Indexer, field, label, namespace
 from workqueue.cache import indexer as indexer_module
 from workqueue.cache.entry import encode
 
@@ -287,6 +288,126 @@ def test_an_index_for_which_there_is_no_memory_was_never_added(monkeypatch):
     indexer._check()
 
 
+def failing_after(meanwhile):
+    """Stands in for what an index that is added asks for first: something happens, and there is no memory."""
+
+    def fail(*_):
+        meanwhile()
+        raise MemoryError
+
+    return fail
+
+
+@pytest.mark.parametrize("later", ["later", "gone"])
+def test_what_was_completed_for_an_index_that_was_never_added_has_nothing_of_it_in_the_next(monkeypatch, later):
+    """Between its being prepared, or completed, and its being put nobody knows of an object but its writer."""
+    indexer = Indexer()
+    indexer.add(pod("stored"))
+    given = [pod(name, labels={"x": "old"}) for name in ("completed", "prepared", "drafted")]
+    completed, on_the_way = indexer.prepare(given[0]), []
+
+    def meanwhile():
+        indexer.complete(completed)
+        on_the_way.append(indexer.prepare(json.dumps(given[1]).encode()))
+        on_the_way.append(indexer.draft([indexer.complete(indexer.prepare(body)) for body in [pod("stored"), *given]]))
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(indexer_module, "in_batches", failing_after(meanwhile))
+        indexer.add_indexers({"gone": label("x"), "too": field("spec.nodeName")})
+    prepared, draft = on_the_way
+    indexer.put(completed)
+    indexer.put(prepared)
+    assert indexer.indexers() == indexer.statistics().index_values == indexer.statistics().index_entries == {}
+    indexer.add_indexers({later: label("y")})
+    assert list(indexer.indexers()) == [later]
+    assert indexer.list_index_func_values(later) == []
+    indexer._check()
+    indexer.replace(draft)
+    assert indexer.list_index_func_values(later) == []
+    indexer.add(pod("new", labels={"y": "news"}))
+    assert names(indexer.index_keys(later, "news")) == ["new"]
+    indexer._check()
+    for key in indexer.list_keys():
+        indexer.remove(key)
+    indexer._check()
+
+
+def test_after_an_index_that_was_never_added_objects_need_no_decoding_for_those_there_are(monkeypatch):
+    indexer = Indexer({"node": field("spec.nodeName")})
+    indexer.add(pod("stored"))
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(indexer_module, "in_batches", failing_after(lambda: None))
+        indexer.add_indexers({"gone": lambda _: "x"})
+    indexer.add_indexers({"app": label("app")})
+    entry = indexer.prepare(json.dumps(pod("a", node="n1", labels={"app": "x"})).encode())
+    assert len(entry.values) == 3
+    assert indexer.complete(entry).values == (("n1",), (), ("x",))
+    indexer.put(entry)
+    indexer._check()
+
+
+def test_what_a_list_leaves_as_it_is_stays_found_by_an_index_that_is_added_meanwhile(background):
+    """The transform fails on it, say: the draft has what is stored, and that has no value yet in the index."""
+    entered, listed, writer = threading.Event(), threading.Event(), threading.current_thread()
+
+    def slow(body):
+        if threading.current_thread() is not writer:
+            entered.set()
+            assert listed.wait(PATIENCE)
+        return body["metadata"]["labels"]["app"]
+
+    indexer = Indexer()
+    for name in "abc":
+        indexer.add(pod(name, labels={"app": "web"}))
+    before = indexer.draft(indexer.entries())
+    adding = background(indexer.add_indexers, {"slow": slow})
+    assert entered.wait(PATIENCE)
+    draft = indexer.draft(
+        [indexer.entry("default/a"), indexer.complete(indexer.prepare(pod("b", rv=2, labels={"app": "db"})))]
+    )
+    listed.set()
+    adding.result(PATIENCE)
+    assert names(indexer.index_keys("slow", "web")) == ["a", "b", "c"]
+    indexer.replace(draft)
+    assert names(indexer.index_keys("slow", "web")) == ["a"]
+    indexer._check()
+    assert indexer.remove(ObjectKey("default", "a")).old is not None
+    indexer.replace(before)
+    assert names(indexer.index_keys("slow", "web")) == ["a", "b", "c"]
+    indexer._check()
+
+
+def test_what_a_list_leaves_as_it_is_stays_found_if_an_index_is_there_once_its_table_was_made_anew(
+    background, monkeypatch
+):
+    entered, planted, writer = threading.Event(), threading.Event(), threading.current_thread()
+
+    def slow(body):
+        if threading.current_thread() is not writer:
+            entered.set()
+            assert planted.wait(PATIENCE)
+        return body["metadata"]["labels"]["app"]
+
+    indexer = Indexer()
+    indexer.add(pod("a", labels={"app": "web"}))
+    draft = indexer.draft(indexer.entries())
+    adding = background(indexer.add_indexers, {"slow": slow})
+    assert entered.wait(PATIENCE)
+    replant = Draft.replant
+
+    def meanwhile(self, table):
+        replant(self, table)
+        planted.set()
+        adding.result(PATIENCE)
+
+    monkeypatch.setattr(Draft, "replant", meanwhile)
+    indexer.replace(draft)
+    assert names(indexer.index_keys("slow", "web")) == ["a"]
+    indexer._check()
+    indexer.remove(ObjectKey("default", "a"))
+    indexer._check()
+
+
 def test_what_comes_after_an_index_was_added_needs_no_decoding_for_it():
     indexer = Indexer()
     indexer.add_indexers({"node": field("spec.nodeName")})
@@ -310,4 +431,57 @@ def test_an_index_that_is_added_while_a_draft_is_completed_for_another_finds_all
     monkeypatch.setattr(Indexer, "complete", meanwhile)
     indexer.replace(draft)
     assert names(indexer.by_index("node", "n1")) == names(indexer.by_index("app", "x")) == ["a", "b", "c"]
+    indexer._check()
+
+
+# Texts that are more than texts.
+
+
+class Trap(str):
+    """A text that runs code wherever it is hashed or compared."""
+
+    __slots__ = ()
+
+    def __hash__(self):
+        raise RuntimeError("a text of the user's was hashed")
+
+    def __eq__(self, other):
+        raise RuntimeError("a text of the user's was compared")
+
+
+@pytest.mark.parametrize("give", [lambda text: text, lambda text: [text], lambda text: iter((text, text))])
+def test_values_that_inherit_from_texts_run_no_code_of_the_users_in_the_cache(give):
+    """With the lock held that could stop half-way, or wait for the lock for ever."""
+    indexer = Indexer({"trap": lambda _: give(Trap("v")), "node": field("spec.nodeName")})
+    indexer.add(pod("a", node="n1"))
+    indexer.add_indexers({"late": lambda _: give(Trap("v"))})
+    indexer.replace([pod("a", node="n1", rv=2), pod("b", node="n1")])
+    for index, value in (("trap", "v"), ("late", "v"), ("node", "n1")):
+        assert names(indexer.index_keys(index, value)) == ["a", "b"]
+        assert [type(value) for value in indexer.list_index_func_values(index)] == [str]
+    assert names(indexer.index("trap", pod("x"))) == ["a", "b"]
+    assert indexer.statistics().index_errors == 0
+    indexer._check()
+    indexer.delete(pod("a"))
+    indexer.delete(pod("b"))
+    assert indexer.list_index_func_values("trap") == []
+
+
+def test_names_and_labels_that_inherit_from_texts_run_no_code_of_the_users_in_the_cache():
+    class Name(str):
+        __slots__ = ()
+        armed = False
+
+        def __hash__(self):
+            assert not Name.armed
+            return str.__hash__(self)
+
+    indexer = Indexer({"app": label("app")})
+    body = pod(Name("a"), Name("space"), labels={"app": Name("x")})
+    entry = indexer.prepare(body)
+    Name.armed = True
+    indexer.put(entry)
+    assert (entry.key, entry.labels) == (("space", "a"), {"app": "x"})
+    assert {type(each) for each in (*entry.key, *entry.labels, *entry.labels.values())} == {str}
+    assert indexer.index_keys("app", "x") == [("space", "a")]
     indexer._check()

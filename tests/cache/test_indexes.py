@@ -118,9 +118,20 @@ def test_an_object_whose_index_function_fails_is_kept_and_counted_and_not_found_
     assert indexer.statistics().index_errors == 1
     [record] = caplog.records
     assert record.levelname == "ERROR"
-    assert record.getMessage() == "index wrong failed on default/bad; the object is kept and not found by it"
+    assert record.getMessage() == (
+        "index wrong failed on default/bad (1 times so far); the object is kept and not found by it"
+    )
     assert record.exc_info is not None
     indexer._check()
+
+
+def test_an_index_that_fails_on_each_object_is_no_flood_in_the_log(caplog):
+    indexer = Indexer({"wrong": fail_on_bad, "too": fail_on_bad})
+    indexer.replace([pod(f"bad-{number}", node="n1") for number in range(100)])
+    assert indexer.statistics().index_errors == 2 * 100
+    said = [(record.args[0], record.args[2]) for record in caplog.records]
+    assert [number for name, number in said if name == "wrong"] == [1, 2, 4, 8, 16, 32, 64]
+    assert [number for name, number in said if name == "too"] == [1, 2, 4, 8, 16, 32, 64]
 
 
 def test_an_object_is_no_longer_found_by_an_index_that_fails_on_it_now():

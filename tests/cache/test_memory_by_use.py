@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.bench.intake import pods
-from workqueue.cache import Indexer, field, label
+from workqueue.cache import Indexer, field, label, namespace, owner_uid
 
 #: Python's allocator gives memory in steps of so many bytes.
 STEP = 16
@@ -45,3 +45,25 @@ def test_memory_by_use_is_what_there_is_or_nearly(count):
     assert told["objects"] == pytest.approx(beside_bodies(indexer), rel=0.25)
     assert told["indexes"] == pytest.approx(indexes(indexer), rel=0.25)
     assert statistics.index_entries == {"node": count, "app": count}
+
+
+@pytest.mark.parametrize("write", ["put", "of one namespace", "of all"])
+def test_an_object_that_changes_needs_no_more_than_before(write):
+    """What a dictionary has as its key it keeps: the texts of the first state, were there others beside them."""
+    indexer = Indexer({"owner": owner_uid(), "namespace": namespace()})
+    for version in range(1, 4):
+        entries = []
+        for number in range(100):
+            metadata = {"name": f"web-{number}", "namespace": "n", "resourceVersion": str(version)}
+            metadata["ownerReferences"] = [{"uid": f"owner-{number}"}]
+            entries.append(indexer.prepare(json.dumps({"metadata": metadata}).encode()))
+        if write == "put":
+            for entry in entries:
+                indexer.put(entry)
+        else:
+            indexer.replace(indexer.draft(entries), namespace="n" if write == "of one namespace" else None)
+    assert all(name is entry.name for piece in indexer._table.freeze() for name, entry in piece.items())
+    owners = indexer._table.indices["owner"]
+    assert all(owner is entry.values[0][0] for owner, bucket in owners.items() for entry in bucket)
+    assert {entry.resource_version for entry in indexer.entries()} == {"3"}
+    indexer._check()

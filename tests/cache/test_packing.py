@@ -18,6 +18,7 @@ from tests.queues.conftest import PATIENCE
 from workqueue.base.errors import ConfigurationError
 from workqueue.cache import Indexer, packing
 from workqueue.cache.batches import BATCH, BATCH_BYTES, Batch
+from workqueue.cache.entry import keep_frame
 from workqueue.cache.packing import ALIVE, MAGIC, SAMPLES, WORTH, Dictionary, Packer, train
 from workqueue.informer import Informer
 from workqueue.informer.collection import Collection
@@ -125,6 +126,17 @@ def test_what_does_not_become_smaller_stays_as_it_is():
     [hexadecimal, random_bytes] = packer.pack(packer.dictionary, [noise, secret])
     assert hexadecimal.startswith(MAGIC), "half of it is known"
     assert random_bytes is secret
+
+
+@pytest.mark.parametrize("compression", ["zstd", "auto"])
+def test_nothing_and_nothing_at_all_stay_what_they_are(compression):
+    packer = Packer(compression)
+    dictionary = packer.dictionary or train([body(number) for number in range(SAMPLES)])
+    assert list(packer.pack(dictionary, [])) == []
+    assert list(packer.pack(dictionary, [b""])) == [b""]
+    first, nothing, last = packer.pack(dictionary, [body(1) * 5, b"", body(2) * 5])
+    assert nothing == b""
+    assert dictionary.unpack_all([first, last]) == [body(1) * 5, body(2) * 5]
 
 
 @pytest.mark.parametrize("error", [MemoryError, zstandard.ZstdError])
@@ -314,7 +326,7 @@ def test_an_entry_that_is_packed_while_it_is_read_is_read_whole(trained, backgro
     readers = [background(look) for _ in range(3)]
     for entry in entries:
         [frame] = trained.pack([entry.body])
-        entry.pack(frame, trained)
+        keep_frame(entry, frame, trained)
     assert all(each.result(PATIENCE) for each in readers)
 
 
@@ -344,7 +356,7 @@ def test_an_entry_is_packed_once(trained):
     indexer.replace(indexer.draft([first]))
     dictionary = first.dictionary
     assert dictionary is not None
-    assert first.pack(b"(nonsense", trained) == 0
+    assert keep_frame(first, b"(nonsense", trained) == 0
     assert first.dictionary is dictionary
     for number in range(2 * BATCH):
         indexer.add(pod(number, 7))
@@ -393,7 +405,7 @@ def test_what_was_packed_meanwhile_is_not_packed_again(trained):
     waiting, packed = entry_of("a"), entry_of("b")
     batch.add(waiting)
     batch.add(packed)
-    packed.pack(b"{", trained)
+    keep_frame(packed, b"{", trained)
     assert batch.take() == [waiting]
 
 

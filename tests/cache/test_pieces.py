@@ -15,6 +15,18 @@ def held(made):
     return {name: entry for piece in made.freeze() for name, entry in piece.items()}
 
 
+@pytest.mark.parametrize("size", [2, PIECE])
+def test_a_name_is_there_once_however_often_its_object_changes(size, monkeypatch):
+    monkeypatch.setattr(pieces, "PIECE", size)
+    made = Pieces()
+    for _ in range(3):
+        for entry in entries(20):
+            made.put(entry)
+            made.freeze()
+    assert all(name is entry.name for name, entry in held(made).items())
+    assert len(held(made)) == 20
+
+
 @pytest.mark.parametrize("size", [1, 2, 7, PIECE])
 def test_what_is_put_is_found_until_it_is_removed(size, monkeypatch):
     monkeypatch.setattr(pieces, "PIECE", size)

@@ -101,3 +101,13 @@ def test_the_lists_and_indexes_one_got_are_ones_own(indexer):
         got.clear()
     assert_untouched(indexer)
     assert sorted(indexer.indexers()) == ["app", "namespace", "node"]
+
+
+def test_an_entry_has_no_verb_that_changes_the_cache(indexer):
+    indexer.add(OBJECT)
+    entry = indexer.reader.entry("default/web")
+    verbs = {name for name in dir(entry) if not name.startswith("_") and callable(getattr(entry, name))}
+    assert verbs == {"decode", "is_same_object", "is_same_state", "is_older_than"}
+    for name in entry.__struct_fields__:
+        with pytest.raises(AttributeError):
+            setattr(entry, name, None)

@@ -53,6 +53,17 @@ def test_a_relist_of_the_same_versions_tells_nothing(informer, told):
     assert told.take() == []
 
 
+@pytest.mark.parametrize(("versions", "expected"), [("go on", []), ("begin anew", ["update default/a 1 -> 1"])])
+def test_after_the_storage_went_back_in_time_what_says_something_else_is_news_at_the_same_version(
+    informer, told, versions, expected
+):
+    replace(informer, pod("a", rv=1, node="n1"), pod("b", rv=2, node="n1"))
+    told.take()
+    replace(informer, pod("a", rv=1, node="n2"), pod("b", rv=2, node="n1"), versions=versions)
+    assert told.lines() == expected
+    assert informer.reader.get_by_key("default/a")["spec"]["nodeName"] == "n2"
+
+
 def test_a_relist_of_objects_without_versions_tells_updates(informer, told):
     replace(informer, pod(rv=None))
     replace(informer, pod(rv=None))

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from workqueue.base.keys import ObjectKey
-from workqueue.cache.batches import Batch
-from workqueue.cache.entry import Entry
+from workqueue.cache.batches import Batch, differing
+from workqueue.cache.entry import Entry, keep_frame, twin
 from workqueue.cache.table import Table
 
 
@@ -38,31 +38,40 @@ class Changes:
         for new in self._came:
             yield Change(self._before(new), new)
 
-    def those(self, differ: Callable[[Entry, Entry], bool]) -> "Changes":
-        """The same without objects that were there before and do not differ from what they were."""
+    def news(self, *, by_content: bool = False) -> "Changes":
+        """The same without objects that are at the resourceVersion at which they were before.
+
+        :param by_content: one resourceVersion may be two states: of those, only what says the same is left out.
+        """
         before = self._before
-        came = [new for new in self._came if (old := before(new)) is None or differ(old, new)]
+        changed: set[Entry] = set()
+        if by_content:
+            both = ((old, new) for new in self._came if (old := before(new)) is not None and old.is_same_state(new))
+            changed.update(new for _, new in differing(both))
+        came = [
+            new for new in self._came if (old := before(new)) is None or not old.is_same_state(new) or new in changed
+        ]
         return Changes(self._gone, came, before=before)
 
 
 class Draft:
     """Of :meth:`workqueue.cache.Indexer.draft`, for its ``replace``."""
 
-    def __init__(self, table: Table, *, cache: Table) -> None:
+    def __init__(self, table: Table, *, cache: Table, complete: Callable[[Entry], Entry]) -> None:
         """
         :param table: has the indexes of the cache, and no objects.
         :param cache: read without its lock: by its writer's thread.
+        :param complete: gives an entry its values in all indexes of the table.
         """
         self.table = table
         self._cache = cache
+        self._complete = complete
         self._packer = cache.packer
         self._beside = cache.body_bytes
         self._batch = Batch()
         self._came: list[Entry] = []
         #: Bytes of bodies as they came.
         self._bytes = 0
-        #: Some are the cache's own.
-        self._borrows = False
 
     def __len__(self) -> int:
         return self.table.count
@@ -73,14 +82,14 @@ class Draft:
         :param entry: complete, so that it has values in all indexes of the table. If it is the cache's own, it is no
             news: what is there already stays.
         """
-        known = self._cache.present(entry) is entry
-        if known:
-            self._borrows = True
+        if self._cache.present(entry) is entry:
             if self.table.present(entry) is not None:
                 return
+            # The cache may give its own more values at any time, and make it small: the table would not know.
+            entry = self._complete(twin(entry))
         self.table.put(entry)
         self._came.append(entry)
-        if not (known or entry.is_settled):
+        if not entry.is_settled:
             self._bytes += len(entry.stored)
             self._packer.see(entry.stored, live=self._beside + self._bytes)
             self._batch.add(entry)
@@ -97,23 +106,16 @@ class Draft:
         if dictionary is not None and (entries := self._batch.take()):
             frames = self._packer.pack(dictionary, [entry.stored for entry in entries])
             for entry, frame in zip(entries, frames, strict=True):
-                grown = entry.pack(frame, dictionary)
+                grown = keep_frame(entry, frame, dictionary)
                 if self.table.present(entry) is entry:
                     self.table.body_bytes += grown
 
     def came(self) -> list[Entry]:
         """What there is, in the order in which it came."""
-        came = [entry for entry in self._came if self.table.present(entry) is entry]
-        return list(dict.fromkeys(came)) if self._borrows else came
-
-    def close(self) -> None:
-        """It is complete. The cache may have packed what is its own since that was added."""
-        self.pack()
-        if self._borrows:
-            self.table.body_bytes = sum(len(entry.stored) for entry in self.came())
+        return [entry for entry in self._came if self.table.present(entry) is entry]
 
     def replant(self, table: Table) -> None:
-        """Have another table, with other indexes, in which all that came is complete but what is the cache's own."""
+        """Have another table, with other indexes, in which all that came is complete."""
         came = self.came()
         for entry in came:
             table.put(entry)

@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 import orjson
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache.indexes import Values
+from workqueue.cache.indexes import Values, as_text
 from workqueue.cache.packing import MAGIC, Dictionary
 from workqueue.cache.parsing import loads
 
@@ -95,23 +95,6 @@ class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
         """True if the body is packed, or was to be and is not worth it."""
         return self.dictionary is not None
 
-    def pack(self, frame: bytes, dictionary: Dictionary) -> int:
-        """Keep the body as a frame from now on; only once.
-
-        :param frame: of that dictionary, or the body as it is.
-        :return: bytes more that it needs, mostly below 0.
-        """
-        if self.dictionary is not None:
-            return 0
-        before = len(self.stored)
-        force_setattr(self, "dictionary", dictionary)
-        force_setattr(self, "stored", frame)
-        return len(frame) - before
-
-    def index(self, values: Values) -> None:
-        """Be found under these values from now on, for the cache, which sees to it."""
-        force_setattr(self, "values", values)
-
     def decode(self) -> dict[str, Any]:
         """The object, a private copy at each call."""
         return loads(self.body)
@@ -135,6 +118,38 @@ class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
         if not (_NUMBER.fullmatch(mine) and _NUMBER.fullmatch(theirs)):
             return False
         return (len(mine), mine) < (len(theirs), theirs)  # no text is too long for that
+
+
+# For the cache alone: who is given an entry finds no verb in it that changes the cache.
+
+
+def keep_frame(entry: Entry, frame: bytes, dictionary: Dictionary) -> int:
+    """Keep an entry's body as a frame from now on; only once.
+
+    :param frame: of that dictionary, or the body as it is.
+    :return: bytes more that it needs, mostly below 0.
+    """
+    if entry.dictionary is not None:
+        return 0
+    before = len(entry.stored)
+    force_setattr(entry, "dictionary", dictionary)
+    force_setattr(entry, "stored", frame)
+    return len(frame) - before
+
+
+def twin(entry: Entry) -> Entry:
+    """Another entry that says the same, and shares the body. What is kept in one of them is not in the other."""
+    return replace(entry)
+
+
+def keep_values(entry: Entry, values: Values) -> None:
+    """Say from now on that an entry is found under these values; whoever calls sees to it that it is."""
+    force_setattr(entry, "values", values)
+
+
+def keep_name(entry: Entry, name: str) -> None:
+    """Keep this text, which is the same as the entry's name, in its place: it is there anyway."""
+    force_setattr(entry, "name", name)
 
 
 def encode(body: Mapping[str, Any]) -> Entry:
@@ -189,8 +204,8 @@ def describe(body: Mapping[str, Any], raw: bytes) -> Entry:
     metadata = body["metadata"]
     key = object_key(body)
     return Entry(
-        namespace=key.namespace,
-        name=key.name,
+        namespace=as_text(key.namespace),
+        name=as_text(key.name),
         compact_uid=compact_uid(str(metadata.get("uid") or "")),
         compact_version=compact_version(str(metadata.get("resourceVersion") or "")),
         labels=MappingProxyType(_labels(metadata.get("labels"))),
@@ -202,7 +217,8 @@ def _labels(given: object) -> dict[str, str]:
     """Labels are texts by texts; what is not cannot be selected by, and stays in the body."""
     if not isinstance(given, Mapping):
         return {}
-    return {name: value for name, value in given.items() if isinstance(name, str) and isinstance(value, str)}
+    texts = ((name, value) for name, value in given.items() if isinstance(name, str) and isinstance(value, str))
+    return {as_text(name): as_text(value) for name, value in texts}
 
 
 def _plain(value: object) -> object:

@@ -15,7 +15,7 @@ from workqueue.base.errors import ConfigurationError, IndexConflict
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.batches import BATCH, Batch, in_batches
 from workqueue.cache.draft import Change, Changes, Draft
-from workqueue.cache.entry import Entry, encode
+from workqueue.cache.entry import Entry, encode, keep_frame, keep_values
 from workqueue.cache.indexes import FieldIndex, IndexFunc, Values, compute
 from workqueue.cache.packing import Compression, Packer
 from workqueue.cache.parsing import Part, Raw, parse_object
@@ -115,7 +115,7 @@ class Indexer(Reader):
         if (known := len(entry.values)) < len(self._table.indexers):
             with self._table.lock:
                 missing = dict(list(self._table.indexers.items())[known:])
-            entry.index(entry.values + self._index(entry, missing, entry.body))
+            keep_values(entry, entry.values + self._index(entry, missing, entry.body))
         return entry
 
     def put(self, entry: Entry) -> Change:
@@ -146,7 +146,7 @@ class Indexer(Reader):
 
         :param entries: complete ones to begin with.
         """
-        draft = Draft(self._fresh(), cache=self._table)
+        draft = Draft(self._fresh(), cache=self._table, complete=self.complete)
         for entry in entries:
             draft.add(entry)
         return draft
@@ -168,7 +168,7 @@ class Indexer(Reader):
         :raises InvalidObject: if one has no name or is no JSON; nothing changes then.
         """
         draft = bodies if isinstance(bodies, Draft) else self._drafted(bodies)
-        draft.close()
+        draft.pack()
         before: dict[Entry, Entry | None] = {}
         while True:
             came = draft.came()
@@ -183,8 +183,7 @@ class Indexer(Reader):
                     break
             fresh = self._fresh()  # an index was added meanwhile: first see which, then compute at least those
             for entry in came:
-                if self._table.present(entry) is not entry:
-                    self.complete(entry)
+                self.complete(entry)
             draft.replant(fresh)
         if namespace is not None:
             return Changes([old for old in gone if old is not None], came, before=before.get)
@@ -220,7 +219,7 @@ class Indexer(Reader):
             frames = self._packer.pack(dictionary, [each.stored for each in entries])
             with self._table.lock:
                 for each, frame in zip(entries, frames, strict=True):
-                    self._table.body_bytes += each.pack(frame, dictionary)
+                    self._table.body_bytes += keep_frame(each, frame, dictionary)
 
     def resync(self) -> builtins.list[Entry]:
         """What a resync delivers again: everything stored at this instant. Nothing changes."""
@@ -280,20 +279,24 @@ class Indexer(Reader):
     def _take_back(self, indexers: Mapping[str, IndexFunc], *, first: int) -> None:
         """There was no memory for the last indexes, say."""
         with self._table.lock:
-            self._table.drop_indexers(indexers)
+            self._table.give_up_indexers(indexers)
             self._decoder = WireDecoder(self._table.indexers)
+            nothing: Values = ((),) * len(indexers)
             for piece in self._table.freeze():
                 for entry in piece.values():
-                    entry.index(entry.values[:first])
+                    keep_values(entry, entry.values[:first] + nothing)
 
     def _index(self, entry: Entry, indexers: Mapping[str, IndexFunc], raw: bytes) -> Values:
         """Compute an entry's values; who raises is counted, and the object kept."""
 
         def failed(name: str, error: BaseException) -> None:
-            logger.error(
-                "index %s failed on %s; the object is kept and not found by it", name, entry.key, exc_info=error
-            )
             with self._table.lock:
-                self._table.index_errors += 1
+                self._table.index_errors[name] += 1
+                failures = self._table.index_errors[name]
+            if failures & (failures - 1) == 0:  # the 1st, 2nd, 4th, 8th … time: it may fail on each object of a list
+                logger.error(
+                    "index %s failed on %s (%d times so far); the object is kept and not found by it",
+                    name, entry.key, failures, exc_info=error,
+                )  # fmt: skip
 
         return compute(raw, indexers, failed=failed)

@@ -119,24 +119,43 @@ def namespace() -> NamespaceIndex:
     return NamespaceIndex()
 
 
+@dataclass(frozen=True, slots=True)
+class NoIndex:
+    """Stands where an index was that could not be added."""
+
+    def __call__(self, body: Mapping[str, Any]) -> tuple[()]:
+        """Nothing is found by it."""
+        del body
+        return ()
+
+
 #: Those of this module: they change nothing of what they are given, and most of them need no decoded object.
-ReadyMade = FieldIndex | NamespaceIndex | OwnerIndex
+ReadyMade = FieldIndex | NamespaceIndex | NoIndex | OwnerIndex
+
+
+def as_text(value: str) -> str:
+    """The same as a text of Python's own.
+
+    What inherits from those, such as an enumeration's member, runs its author's code wherever it is hashed or compared:
+    in the cache that would be with the lock held.
+    """
+    return value if type(value) is str else str.__str__(value)
 
 
 def index_values(function: IndexFunc, body: Mapping[str, Any]) -> tuple[str, ...]:
     """Call an index function.
 
-    A lone text is one value: iterating it would index by letters.
+    A lone text is one value: iterating it would index by letters. All are texts of Python's own.
 
     :raises TypeError: if it returns something else than texts; and whatever the function raises.
     """
     values = function(body)
     if isinstance(values, str):
-        return (values,)
-    found = tuple(dict.fromkeys(values))
+        return (as_text(values),)
+    found = tuple(values)
     if not all(isinstance(value, str) for value in found):
         raise TypeError(f"an index function returns texts, not {found!r}")
-    return found
+    return tuple(dict.fromkeys(map(as_text, found)))
 
 
 def compute(raw: bytes, indexers: Mapping[str, IndexFunc], *, failed: Callable[[str, BaseException], None]) -> Values:
@@ -151,7 +170,7 @@ def compute(raw: bytes, indexers: Mapping[str, IndexFunc], *, failed: Callable[[
     # A function of the user's may change what it is given: each gets a body of its own, and comes after ours.
     for name in sorted(indexers, key=lambda name: not isinstance(indexers[name], ReadyMade)):
         function = indexers[name]
-        if isinstance(function, NamespaceIndex):
+        if isinstance(function, NamespaceIndex | NoIndex):
             found[name] = ()
             continue
         try:

@@ -72,17 +72,20 @@ class Dictionary:
     def pack(self, bodies: Sequence[bytes]) -> list[bytes]:
         """Pack some bodies.
 
-        :return: a frame for each, in memory of its own size.
+        :return: a frame for each, in memory of its own size; nothing stays nothing.
         """
+        some: list[bytes | bytearray | memoryview] = [body for body in bodies if body]
+        if not some:  # zstd wants at least one, and none that is empty
+            return [b""] * len(bodies)
         try:
             packer = self._packers.pop()
         except IndexError:
             packer = zstandard.ZstdCompressor(level=LEVEL, dict_data=self._words, write_dict_id=False)
-        frames = packer.multi_compress_to_buffer(list(bodies))
-        made = [frames[number].tobytes() for number in range(len(frames))]
+        frames = packer.multi_compress_to_buffer(some)
+        made = iter([frames[number].tobytes() for number in range(len(frames))])
         if len(self._packers) < IDLE:
             self._packers.append(packer)
-        return made
+        return [next(made) if body else b"" for body in bodies]
 
     def unpack(self, frame: bytes) -> bytes:
         """One body."""

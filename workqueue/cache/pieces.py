@@ -6,7 +6,7 @@ at a time (linear hashing, Litwin 1980), and whoever wants all of them is given 
 themselves, which are never changed after that: who writes then copies the one that it is about to change.
 """
 
-from workqueue.cache.entry import Entry
+from workqueue.cache.entry import Entry, keep_name
 
 #: Entries in a piece, on average at most.
 PIECE = 2048
@@ -44,7 +44,9 @@ class Pieces:
         part = self._writable(self._place(entry.name))
         before = part.get(entry.name)
         part[entry.name] = entry
-        if before is None:
+        if before is not None:
+            keep_name(entry, before.name)  # a dictionary keeps the key that it has
+        else:
             self.count += 1
             if self.count > PIECE * len(self._parts):
                 self._grow()

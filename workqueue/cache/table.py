@@ -5,11 +5,12 @@ leads to its name, and what an index finds are the objects.
 """
 
 import threading
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection
 
 from workqueue.base.keys import ObjectKey
-from workqueue.cache.entry import Entry
-from workqueue.cache.indexes import IndexFunc, Values
+from workqueue.cache.entry import Entry, keep_values
+from workqueue.cache.indexes import IndexFunc, NoIndex, Values
 from workqueue.cache.packing import Packer
 from workqueue.cache.pieces import Piece, Pieces
 
@@ -34,13 +35,15 @@ class Table:
         self.name_length = 0
         #: In the order of the entries' values.
         self.indexers: dict[str, IndexFunc] = {}
-        #: Those of them in which not everything is found yet: nobody reads them, whoever writes keeps them up to date.
+        #: Those of them in which not everything is found yet, or never will be: nobody reads them, whoever writes keeps
+        #: them up to date.
         self.unready: set[str] = set()
         #: For each index, for each value, the entries found under it: those whose values say so. None is ever empty.
         self.indices: dict[str, dict[str, Bucket]] = {}
         #: For each index, how many entries are found in it, each as often as it has values.
         self.index_entries: dict[str, int] = {}
-        self.index_errors = 0
+        #: Calls of each index's function that raised.
+        self.index_errors: Counter[str] = Counter()
 
     def add_indexers(self, indexers: dict[str, IndexFunc]) -> None:
         """Have indexes in which nothing is found yet of what is stored."""
@@ -48,11 +51,18 @@ class Table:
         self.indices |= {name: {} for name in indexers}
         self.index_entries |= dict.fromkeys(indexers, 0)
 
-    def drop_indexers(self, names: Iterable[str]) -> None:
-        """Have the last indexes no more; entries may keep their values in them."""
-        for name in names:
-            del self.indexers[name], self.indices[name], self.index_entries[name]
-            self.unready.discard(name)
+    def give_up_indexers(self, names: Collection[str]) -> None:
+        """Have indexes no more that nobody could read yet, and nothing found by them.
+
+        Their places stay, under names that nobody asks for: an entry on its way here may have values in them, which
+        would be those of the next index if that had such a place.
+        """
+        self.indexers |= dict.fromkeys(names, NoIndex())
+        called = {name: f"\0{place}" if name in names else name for place, name in enumerate(self.indexers)}
+        self.indexers = {called[name]: index for name, index in self.indexers.items()}
+        self.indices = {called[name]: {} if name in names else index for name, index in self.indices.items()}
+        self.index_entries = {called[name]: 0 if name in names else n for name, n in self.index_entries.items()}
+        self.unready = {called[name] for name in self.unready}
 
     def readable(self) -> dict[str, IndexFunc]:
         """The indexes that may be read."""
@@ -110,6 +120,8 @@ class Table:
         else:
             self.body_bytes -= len(old.stored)
             before = old.values
+            if entry.values is not before and entry.values == before:
+                keep_values(entry, before)  # the indexes have those texts: there need not be others beside them
         for place, name in enumerate(self.indices):
             # Who is stored may have no values yet in an index that is not ready: it is found there later.
             found = entry.values[place] if place < len(entry.values) else ()
@@ -136,7 +148,7 @@ class Table:
         for name, found in zip(list(self.indices)[len(entry.values) :], values, strict=True):
             if found:
                 self._find(name, found, entry)
-        entry.index(entry.values + values)
+        keep_values(entry, entry.values + values)
 
     def _move(
         self,

@@ -17,7 +17,7 @@ import msgspec
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import object_key
 from workqueue.cache.entry import Entry, compact_uid, compact_version, describe, encode
-from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, OwnerIndex, Values, text_values
+from workqueue.cache.indexes import FieldIndex, IndexFunc, NamespaceIndex, NoIndex, OwnerIndex, Values, text_values
 from workqueue.cache.parsing import Part, Raw, parse_object
 from workqueue.cache.scanning import joined, members
 from workqueue.cache.shared import NO_LABELS, SharedCombinations, SharedLabels, SharedValues
@@ -41,9 +41,9 @@ class WireDecoder:
         others = {name: path for name, path in fields.items() if path[0] != "metadata"}
         paths = _apart({name: path for name, path in others.items() if _ODD.search("".join(path)) is None})
         owners = [name for name, index in indexers.items() if isinstance(index, OwnerIndex)]
-        spaces = [name for name, index in indexers.items() if isinstance(index, NamespaceIndex)]
+        without = [name for name, index in indexers.items() if isinstance(index, NamespaceIndex | NoIndex)]
         #: All values can be found without the rest of the object.
-        self._knows_all = len(labels) + len(notes) + len(paths) + len(owners) + len(spaces) == len(indexers)
+        self._knows_all = len(labels) + len(notes) + len(paths) + len(owners) + len(without) == len(indexers)
         if not self._knows_all:
             labels, notes, paths, owners = {}, {}, {}, []
         #: A field that an index wants may be said by the list's head.
