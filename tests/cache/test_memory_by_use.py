@@ -7,6 +7,8 @@ import pytest
 
 from tests.bench.intake import pods
 from workqueue.cache import Indexer, field, label, namespace, owner_uid
+from workqueue.cache.reader import OBJECT
+from workqueue.cache.weighing import label_bytes
 
 #: Python's allocator gives memory in steps of so many bytes.
 STEP = 16
@@ -16,13 +18,20 @@ def steps(thing):
     return -(-sys.getsizeof(thing) // STEP) * STEP
 
 
+def labels(indexer):
+    """Bytes of the label sets, and of their texts, each once."""
+    sets = {id(entry.labels): entry.labels for entry in indexer.entries()}.values()
+    texts = {id(text): text for each in sets for text in (*each, *each.values())}.values()
+    return sum(steps(each) + steps(dict(each)) for each in sets) + sum(map(steps, texts))
+
+
 def beside_bodies(indexer):
     """Bytes of all that is kept of objects but the bodies' letters."""
     entries = sum(
         sum(map(steps, (entry, entry.name, entry.compact_uid, entry.compact_version))) + sys.getsizeof(b"")
         for entry in indexer.entries()
     )
-    return entries + sum(map(sys.getsizeof, indexer._table.freeze()))
+    return entries + sum(map(sys.getsizeof, indexer._table.freeze())) + labels(indexer)
 
 
 def indexes(indexer):
@@ -45,6 +54,42 @@ def test_memory_by_use_is_what_there_is_or_nearly(count):
     assert told["objects"] == pytest.approx(beside_bodies(indexer), rel=0.25)
     assert told["indexes"] == pytest.approx(indexes(indexer), rel=0.25)
     assert statistics.index_entries == {"node": count, "app": count}
+
+
+#: Labels of the objects of a cache, by their number.
+LABELS = {
+    "none": lambda _: {},
+    "one set": lambda _: {"app": "web", "pod-template-hash": "5d9f7c9b8d"},
+    "a hundred sets": lambda number: {"app.kubernetes.io/name": f"app-{number % 100}", "tier": "front"},
+    "one each, half of it in common": lambda number: {
+        "app.kubernetes.io/name": "web", "app.kubernetes.io/instance": f"web-{number}",
+        "controller-revision-hash": "web-5d9f7c9b8d", "statefulset.kubernetes.io/pod-name": f"web-{number}",
+    },
+    "one each, with nothing in common": lambda number: {f"example.com/a-name-of-my-own-and-long-{number}": "x"},
+    "one each for every third": lambda number: {"job-name": f"web-{0 if number % 3 else number}"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [100, 3_000, 10_000])
+@pytest.mark.parametrize("given", list(LABELS.values()), ids=list(LABELS))
+def test_labels_count_by_what_they_share(given, count):
+    indexer = Indexer(compression="none")
+    for number in range(count):
+        space = "one" if number % 3 else f"space-{number % 300}"
+        metadata = {"name": f"web-{number}", "namespace": space, "labels": given(number)}
+        metadata |= {"uid": f"00000000-0000-0000-0000-{number:012d}", "resourceVersion": str(10**9 + number)}
+        indexer.put(indexer.prepare(json.dumps({"metadata": metadata}).encode()))
+    assert label_bytes(indexer._table) == pytest.approx(labels(indexer), rel=0.2, abs=16 * count)
+    told = indexer.statistics().bytes["objects"]
+    assert told == OBJECT * count + sum(len(entry.name) for entry in indexer.entries()) + label_bytes(indexer._table)
+
+
+def test_a_cache_that_is_empty_needs_nothing_for_labels():
+    indexer = Indexer()
+    assert indexer.statistics().bytes["objects"] == 0
+    indexer.add({"metadata": {"name": "a", "labels": {"app": "web"}}})
+    indexer.delete({"metadata": {"name": "a"}})
+    assert indexer.statistics().bytes["objects"] == 0
 
 
 @pytest.mark.parametrize("write", ["put", "of one namespace", "of all"])

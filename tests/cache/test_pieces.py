@@ -15,6 +15,25 @@ def held(made):
     return {name: entry for piece in made.freeze() for name, entry in piece.items()}
 
 
+@pytest.mark.parametrize("size", [64, PIECE])
+@pytest.mark.parametrize("number", [1, 16, 100, 1000])
+def test_some_are_about_as_many_and_from_all_over(size, number, monkeypatch):
+    monkeypatch.setattr(pieces, "PIECE", size)
+    made = Pieces()
+    assert made.some(number) == []
+    for entry in entries(3000):
+        made.put(entry)
+    some = made.some(number)
+    assert len(set(some)) == len(some)
+    assert number // 4 < len(some) <= 2 * number
+    if number >= 100:
+        assert {int(entry.name.partition("-")[2]) // 1000 for entry in some} == {0, 1, 2}
+    few = Pieces()
+    for entry in entries(10):
+        few.put(entry)
+    assert set(few.some(10)) == set(held(few).values())
+
+
 @pytest.mark.parametrize("size", [2, PIECE])
 def test_a_name_is_there_once_however_often_its_object_changes(size, monkeypatch):
     monkeypatch.setattr(pieces, "PIECE", size)

@@ -477,6 +477,23 @@ def test_what_repeats_is_kept_once_and_what_does_not_is_forgotten():
     assert max(map(len, pools)) <= LIMIT
 
 
+def test_texts_that_label_sets_have_in_common_are_kept_once():
+    decoder = WireDecoder({})
+    names, values = set(), set()
+    for number in range(3 * LIMIT):
+        text = f'"name":"a","labels":{{"app.kubernetes.io/name":"web-server","instance":"web-{number}"}}'
+        entry = decoder.decode(body(text))
+        assert entry.labels == {"app.kubernetes.io/name": "web-server", "instance": f"web-{number}"}
+        names.update(map(id, entry.labels))
+        values.add(id(entry.labels["app.kubernetes.io/name"]))
+    assert len(names) == 2
+    assert len(values) <= 4
+    assert max(map(len, (decoder._shared_labels.names, decoder._shared_labels.texts))) <= LIMIT + 1
+    long = "x" * LONGEST_LABELS
+    assert decoder.decode(body(f'"name":"a","labels":{{"app":"{long}"}}')).labels == {"app": long}
+    assert long not in decoder._shared_labels.texts
+
+
 def test_what_is_long_is_not_remembered():
     decoder = WireDecoder({"app": label("app")})
     for size in (LONGEST_VALUE, LONGEST_VALUE + 1, LONGEST_LABELS + 1, 100_000):

@@ -250,7 +250,7 @@ class Indexer(Reader):
                 first = len(self._table.indexers)
                 self._table.add_indexers(added)
                 self._table.unready.update(added)
-                self._decoder = WireDecoder(self._table.indexers)
+                self._decoder = WireDecoder(self._table.indexers, labels=self._table.labels)
                 pieces = self._table.freeze()
             # From now on whatever is written is found in them; what was there before is left.
             try:
@@ -280,7 +280,7 @@ class Indexer(Reader):
         """There was no memory for the last indexes, say."""
         with self._table.lock:
             self._table.give_up_indexers(indexers)
-            self._decoder = WireDecoder(self._table.indexers)
+            self._decoder = WireDecoder(self._table.indexers, labels=self._table.labels)
             nothing: Values = ((),) * len(indexers)
             for piece in self._table.freeze():
                 for entry in piece.values():

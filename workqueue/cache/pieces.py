@@ -11,6 +11,9 @@ from workqueue.cache.entry import Entry, keep_name
 #: Entries in a piece, on average at most.
 PIECE = 2048
 
+#: Pieces that are looked at for some of the entries.
+SEVERAL = 16
+
 #: A piece that nobody changes any more.
 Piece = dict[str, Entry]
 
@@ -51,6 +54,16 @@ class Pieces:
             if self.count > PIECE * len(self._parts):
                 self._grow()
         return before
+
+    def some(self, number: int) -> list[Entry]:
+        """Some entries from all over, about that many."""
+        parts = self._parts[:: -(-len(self._parts) // min(number, SEVERAL))]
+        each = -(-number // len(parts))
+        found = []
+        for part in parts:
+            entries = list(part.values())
+            found += entries[:: -(-len(entries) // each) or 1]
+        return found
 
     def remove(self, name: str) -> Entry | None:
         """Remove what is stored under a name; returns it."""

@@ -22,6 +22,7 @@ from workqueue.cache.packing import PackingStatistics
 from workqueue.cache.pages import Objects, Spaces, in_order, page_of
 from workqueue.cache.parsing import loads
 from workqueue.cache.table import Table
+from workqueue.cache.weighing import label_bytes
 
 #: Objects found under some values that are copied while the lock is held: a millisecond or two. If there are more, all
 #: objects are looked through without it, which costs less than to decode them.
@@ -30,8 +31,8 @@ LARGE = 20_000
 #: What memory is needed for.
 Use = Literal["bodies", "dictionaries", "objects", "indexes"]
 
-#: Bytes of an object in CPython beside its body and its name's letters: the entry, the heads of name and body, uid and
-#: version, its place in a dictionary.
+#: Bytes of an object in CPython beside its body, its name's letters and its labels: the entry, the heads of name and
+#: body, uid and version, its place in a dictionary.
 OBJECT = 290
 #: Bytes of a value that an index knows, with the smallest dictionary; and of each object found under it.
 VALUE, FOUND = 300, 36
@@ -46,7 +47,8 @@ class IndexerStatistics:
     #: Bytes of their bodies, as they are kept.
     body_bytes: int
     #: Bytes by what they are for. "bodies" and "dictionaries" are what they are; "objects", all that is kept of objects
-    #: beside their bodies, and "indexes" are worked out from numbers, and right within a fifth or so.
+    #: beside their bodies, and "indexes" are worked out from numbers and, for the labels, some of the objects; right
+    #: within a fifth or so.
     bytes: Mapping[Use, int]
     #: Values with at least one object, by index.
     index_values: Mapping[str, int]
@@ -215,6 +217,7 @@ class Reader:
 
     def statistics(self) -> IndexerStatistics:
         """The cache at this instant."""
+        labels = label_bytes(self._table)
         with self._table.lock:
             table, packing = self._table, self._table.packer.statistics()
             indexers = table.readable()
@@ -227,7 +230,7 @@ class Reader:
                 bytes={
                     "bodies": table.body_bytes,
                     "dictionaries": packing.dictionary_bytes,
-                    "objects": OBJECT * table.count + table.name_length,
+                    "objects": OBJECT * table.count + table.name_length + labels,
                     "indexes": VALUE * sum(index_values.values()) + FOUND * sum(index_entries.values()),
                 },
                 index_values=index_values | dict.fromkeys(spaces, len(table.objects)),

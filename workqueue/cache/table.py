@@ -13,6 +13,7 @@ from workqueue.cache.entry import Entry, keep_values
 from workqueue.cache.indexes import IndexFunc, NoIndex, Values
 from workqueue.cache.packing import Packer
 from workqueue.cache.pieces import Piece, Pieces
+from workqueue.cache.shared import SharedLabels
 
 #: What is found under one value: a set that needs less memory than Python's.
 Bucket = dict[Entry, None]
@@ -25,6 +26,8 @@ class Table:
         """:param packer: has made the bodies small, or has not."""
         self.packer = packer
         self.lock = threading.Lock()
+        #: Label sets that repeat, for who decodes what is to be stored here.
+        self.labels = SharedLabels()
         # All below are guarded by lock.
         #: The objects, by namespace; none of these is ever empty. What an entry says is never changed, only replaced.
         self.objects: dict[str, Pieces] = {}

@@ -32,30 +32,33 @@ _Getter = Callable[[Any], Any]
 class WireDecoder:
     """Takes out what one set of indexes needs."""
 
-    def __init__(self, indexers: Mapping[str, IndexFunc]) -> None:
-        """:param indexers: by name; of values in all of them, if none is a function of the user's."""
+    def __init__(self, indexers: Mapping[str, IndexFunc], *, labels: SharedLabels | None = None) -> None:
+        """
+        :param indexers: by name; of values in all of them, if none is a function of the user's.
+        :param labels: those of the cache that the objects are for.
+        """
         places = {name: place for place, name in enumerate(indexers)}
         fields = {name: index.path for name, index in indexers.items() if isinstance(index, FieldIndex)}
-        labels = {name: path[2] for name, path in fields.items() if len(path) == 3 and path[:2] == _LABELS}
+        tags = {name: path[2] for name, path in fields.items() if len(path) == 3 and path[:2] == _LABELS}
         notes = {name: path[2] for name, path in fields.items() if len(path) == 3 and path[:2] == _ANNOTATIONS}
         others = {name: path for name, path in fields.items() if path[0] != "metadata"}
         paths = _apart({name: path for name, path in others.items() if _ODD.search("".join(path)) is None})
         owners = [name for name, index in indexers.items() if isinstance(index, OwnerIndex)]
         without = [name for name, index in indexers.items() if isinstance(index, NamespaceIndex | NoIndex)]
         #: All values can be found without the rest of the object.
-        self._knows_all = len(labels) + len(notes) + len(paths) + len(owners) + len(without) == len(indexers)
+        self._knows_all = len(tags) + len(notes) + len(paths) + len(owners) + len(without) == len(indexers)
         if not self._knows_all:
-            labels, notes, paths, owners = {}, {}, {}, []
+            tags, notes, paths, owners = {}, {}, {}, []
         #: A field that an index wants may be said by the list's head.
         self._wants_head = any(path[0] in ("kind", "apiVersion") for path in paths.values())
         # Where in the values those of each index belong.
         self._owners = [places[name] for name in owners]
-        self._labels = [(places[name], key) for name, key in labels.items()]
+        self._labels = [(places[name], key) for name, key in tags.items()]
         self._annotations = [(places[name], key) for name, key in notes.items()]
         tree, attributes = _tree(paths)
         self._fields: list[tuple[int, _Getter]] = [(places[name], attrgetter(at)) for name, at in attributes.items()]
         self._none: Values = ((),) * len(indexers)
-        self._shared_labels = SharedLabels()
+        self._shared_labels = labels if labels is not None else SharedLabels()
         self._shared_values = SharedValues()
         self._shared_combinations = SharedCombinations()
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_struct({**tree, "metadata": self._metadata()}))
