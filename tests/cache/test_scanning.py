@@ -1,14 +1,15 @@
 """Objects and lists taken apart as bytes: as a decoder does it, and where it cannot go any deeper."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from workqueue.base.errors import InvalidObject
-from workqueue.cache import parse_identity
-from workqueue.cache.scanning import elements, members
+from workqueue.cache import parse_identity, parse_object
+from workqueue.cache.scanning import elements, member, members
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -48,6 +49,53 @@ def test_what_looks_like_a_bracket_in_a_text_is_none():
 def test_what_is_no_object_is_told(raw):
     with pytest.raises(InvalidObject):
         members(raw)
+
+
+#: Texts in their quotes that no decoder takes.
+BAD_TEXTS = [b'"\xff"', rb'"\ud800"', rb'"\x"', b'"\x01"']
+
+
+@pytest.mark.parametrize("bad", BAD_TEXTS)
+def test_a_member_whose_name_is_damaged_is_told_and_does_not_hide_another(bad):
+    raw = b'{"a":1,%s:2,"b":[3],"a":4}' % bad
+    with pytest.raises(InvalidObject, match="an object that is no JSON"):
+        members(raw)
+    assert [member(raw, name) for name in "abc"] == [b"4", b"[3]", None]
+
+
+def test_a_text_that_was_cut_off_is_looked_through_once():
+    # Tried again from each quote in it, this would take many minutes.
+    raw = b'{"metadata":{"name":"x"},"text":"' + rb"\"" * 400_000 + b"}"
+    began = time.process_time()
+    with pytest.raises(InvalidObject, match="its brackets do not close"):
+        members(raw)
+    assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize("bad", BAD_TEXTS)
+def test_what_is_damaged_beside_the_metadata_hides_no_identity(bad):
+    for raw in (
+        b'{%s:1,"metadata":{"name":"x","namespace":null,"uid":"u"}}',
+        b'{"metadata":{"name":"x","uid":"u"},"a":%s}',
+    ):
+        assert parse_identity(raw % bad) == {"metadata": {"name": "x", "uid": "u"}}
+        with pytest.raises(InvalidObject, match=r"^x is no JSON: "):
+            parse_object(raw % bad)
+
+
+@pytest.mark.parametrize("bad", BAD_TEXTS)
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        b'{"name":"x",%s:"ns"}', b'{"name":%s}', b'{"name":"x","namespace":%s}', b'{"name":"x","uid":%s}',
+        b'{"name":"x","resourceVersion":%s}',
+    ],
+)  # fmt: skip
+def test_an_identity_that_is_damaged_itself_is_none(bad, metadata):
+    # A name that is damaged may be "namespace": without it this would be another object.
+    raw = b'{"metadata":' + metadata % bad + b"}"
+    with pytest.raises(InvalidObject, match=r"^an object whose name cannot be read is no JSON: "):
+        parse_identity(raw)
 
 
 def test_the_identity_of_an_object_that_nobody_can_read():

@@ -22,6 +22,7 @@ from tests.informer.streams import (
     by_key,
     cached,
     closing,
+    compact,
     deleted,
     error,
     line,
@@ -673,6 +674,58 @@ async def test_after_an_event_that_cannot_be_read_a_list_follows(event):
         assert world.pauses.take() == [0.0]
         await following.then(listed(A2))
         world.check(A2)
+
+
+A2_JSON = compact(A2)
+#: A deletion of A that was damaged on the way, so that it does not tell which object it is of.
+DAMAGED_DELETIONS = [
+    A2_JSON.replace(was, becomes)
+    for was in (b'"uid"', b'"namespace"', b'"default"', b'"u1"', b'"21"', b'"a"', b'"metadata"')
+    for becomes in (b'"\xff"', rb'"\ud800"', rb'"\x"', b'"\x01"')
+]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED_DELETIONS)
+@scenario
+async def test_after_a_deletion_that_does_not_tell_of_what_a_list_follows(damaged):
+    world = World(listed(A1, B1))
+    async with world.follow() as following:
+        world.good_while()
+        await following.fails(line("DELETED", damaged))
+        world.check_stale("", A1, B1)
+        await following.then(listed(B1))
+        world.check(B1)
+
+
+@pytest.mark.parametrize("damaged", DAMAGED_DELETIONS)
+@scenario
+async def test_a_deletion_that_does_not_tell_of_what_is_not_lost_to_a_streaming_list(damaged):
+    world = World([added(A1, B1) + line("DELETED", damaged) + closing(20)], listed(B1))
+    async with world.follow():
+        world.check(B1)
+        assert world.source.take() == ["watch None", "watch None"]
+
+
+@pytest.mark.parametrize("damage", [b'"\xff":1', rb'"\ud800":1', b'"a":"\xff"', rb'"a":"\ud800"'])
+@scenario
+async def test_a_deletion_that_is_damaged_elsewhere_is_understood(damage):
+    damaged = line("DELETED", A2_JSON.replace(b'"spec":{', b'"spec":{"a":1},%s,"more":{' % damage))
+    world = World([added(A1, B1, C1) + damaged + closing(20)])
+    async with world.follow() as following:
+        world.check(B1, C1)
+        await following.feed(added(A1), damaged)
+        world.check(B1, C1)
+        assert world.source.take() == ["watch None"]
+
+
+@scenario
+async def test_a_deletion_that_an_informer_fails_on_is_not_lost(monkeypatch):
+    world = World(listed(A1, B1))
+    async with world.follow() as following:
+        world.good_while()
+        monkeypatch.setattr(world.informer, "remove", None)
+        await following.fails(deleted(A2), listed(B1))
+        world.check(B1)
 
 
 @scenario
