@@ -203,7 +203,8 @@ def test_what_is_refused_is_named_and_its_deletion_is_understood(damaged):
     with pytest.raises(InvalidObject, match=r"^n/odd (is|cannot)"):
         informer.apply(damaged)
     collection = Collection(informer)
-    assert collection.add(damaged)
+    assert not collection.add(damaged)
+    assert collection.ignored == 1
     informer.replace(collection.draft)
     assert informer.reader.get_by_key("n/odd") == json.loads(whole), "what could be stored of it stays"
     informer.remove(damaged)
