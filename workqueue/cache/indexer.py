@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from workqueue.base.errors import ConfigurationError, IndexConflict
+from workqueue.base.errors import ConfigurationError, IndexConflict, InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.batches import BATCH, Batch, in_batches
 from workqueue.cache.draft import Change, Changes, Draft
@@ -102,7 +102,13 @@ class Indexer(Reader):
         given = parse_object(body, head=head) if isinstance(body, bytes | Part) else encode(body).decode()
         key = object_key(given)
         given["metadata"].pop("managedFields", None)
-        changed = encode(self._transform(given))
+        returned: object = self._transform(given)
+        if not isinstance(returned, Mapping):
+            told = "None" if returned is None else f"a value of type {type(returned).__name__}"
+            raise InvalidObject(f"transform returned {told} for {key}, expected the object (is there a return?)")
+        if not _has_name(returned):
+            raise InvalidObject(f"transform returned an object without metadata.name for {key}, expected the object")
+        changed = encode(returned)
         if changed.key != key:
             raise ValueError(f"transform made {changed.key} of {key}: a key must stay what it is")
         return changed
@@ -297,3 +303,9 @@ class Indexer(Reader):
                 self._table.index_errors += 1
 
         return compute(raw, indexers, failed=failed)
+
+
+def _has_name(body: Mapping[str, Any]) -> bool:
+    metadata = body.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    return isinstance(name, str) and bool(name)
