@@ -3,13 +3,14 @@
 import json
 import time
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from workqueue.base.errors import InvalidObject
 from workqueue.cache import parse_identity, parse_object
-from workqueue.cache.scanning import elements, member, members
+from workqueue.cache.scanning import elements, member, members, read
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -31,12 +32,37 @@ def test_the_elements_of_a_list_are_those_that_a_decoder_finds(items, ascii_only
     assert [json.loads(part) for part in elements(raw)] == items
 
 
+def decoded(function, raw, refused):
+    """What it says of it, with types; None if it refuses it."""
+    try:
+        return repr(function(raw))
+    except refused:
+        return None
+
+
+@given(VALUES, st.sampled_from([None, 1]), st.data())
+def test_what_is_read_without_a_decoder_is_what_a_decoder_reads_or_refuses(value, indent, data):
+    raw = json.dumps(value, indent=indent, ensure_ascii=data.draw(st.booleans())).encode(errors="surrogatepass")
+    if data.draw(st.booleans()):  # damage it
+        at = data.draw(st.integers(0, len(raw)))
+        put = st.sampled_from([b"", *(bytes([byte]) for byte in b'"\\{}[],:0e.- \x00\x0b\xff'), b"null", b"1"])
+        raw = raw[:at] + data.draw(put) + raw[at + data.draw(st.integers(0, 2)) :]
+    wanted = decoded(orjson.loads, raw, ValueError)
+    if wanted is None and decoded(json.loads, raw, ValueError) is not None:
+        return  # what Python's own is not strict with
+    assert decoded(read, raw, InvalidObject) == wanted
+
+
 def test_depth_does_not_matter():
     raw = b'{"metadata":{"name":"x"},"spec":' + DEEP + b',"list":[' + DEEP + b",2]}"
     found = members(raw)
     assert found["metadata"] == b'{"name":"x"}'
     assert found["spec"] == DEEP
     assert elements(found["list"]) == [DEEP, b"2"]
+    inner, depth = read(DEEP), 0
+    while inner != 1:
+        inner, depth = inner["a"], depth + 1
+    assert depth == 5000
 
 
 def test_what_looks_like_a_bracket_in_a_text_is_none():

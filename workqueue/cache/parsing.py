@@ -1,9 +1,6 @@
 """An object's JSON read as a whole, by those who need it so, and told where it is."""
 
 import contextlib
-import json
-import math
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,7 +8,7 @@ import orjson
 
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import object_key
-from workqueue.cache.scanning import member, members
+from workqueue.cache.scanning import member, members, read
 
 
 class Part(NamedTuple):
@@ -48,33 +45,11 @@ def loads(body: bytes) -> dict[str, Any]:
         found = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         # From Python 3.12 on, msgspec reads what is nested deeper than orjson reads; and by it the object was taken.
-        # Python's own reads numbers of any size.
-        for read in (msgspec.json.decode, _read_any_number):
-            try:
-                found = read(body)
-            except (ValueError, RecursionError):
-                continue
-            return found
-        raise InvalidObject(f"{_told(body)} cannot be read: {error}") from None
+        try:
+            found = read(body)
+        except InvalidObject:
+            raise InvalidObject(f"{_told(body)} cannot be read: {error}") from None
     return found
-
-
-def _read_any_number(body: bytes) -> Any:
-    return json.loads(body, parse_float=_number, parse_int=_integer)
-
-
-def _number(text: str) -> float | Decimal:
-    """As every decoder has it, but for what is beyond all bounds of that."""
-    number = float(text)
-    return Decimal(text) if math.isinf(number) else number
-
-
-def _integer(text: str) -> int | Decimal:
-    """Python reads no integer of more digits than some thousand."""
-    try:
-        return int(text)
-    except ValueError:
-        return Decimal(text)
 
 
 def parse_object(raw: Raw, *, head: bytes = b"") -> dict[str, Any]:
@@ -89,7 +64,10 @@ def parse_object(raw: Raw, *, head: bytes = b"") -> dict[str, Any]:
     except ValueError as error:
         if "depth limit" in str(error):
             raise TooDeep(f"{_told(bytes(raw))} is nested too deep to be read") from None
-        raise InvalidObject(f"{_told(bytes(raw))} is no JSON: {error}") from None
+        try:
+            body = read(bytes(raw))  # it may be a number beyond all bounds
+        except InvalidObject:
+            raise InvalidObject(f"{_told(bytes(raw))} is no JSON: {error}") from None
     if not isinstance(body, dict):
         raise InvalidObject("object has no meta: it is no JSON object")
     return {**orjson.loads(b"{" + head[:-1] + b"}"), **body} if head and body.get("kind") is None else body

@@ -362,5 +362,5 @@ def _is_same_content(old: Entry, new: Entry) -> bool:
         return True
     try:
         return old.decode() == new.decode()
-    except ValueError:  # a number beyond all bounds, say
+    except RecursionError:  # Python compares what is nested some hundreds of levels deep, and no more
         return False
