@@ -102,13 +102,12 @@ class Indexer(Reader):
         given = parse_object(body, head=head) if isinstance(body, bytes | Part) else encode(body).decode()
         key = object_key(given)
         given["metadata"].pop("managedFields", None)
-        returned: object = self._transform(given)
-        if not isinstance(returned, Mapping):
-            told = "None" if returned is None else f"a value of type {type(returned).__name__}"
-            raise InvalidObject(f"transform returned {told} for {key}, expected the object (is there a return?)")
-        if not _has_name(returned):
-            raise InvalidObject(f"transform returned an object without metadata.name for {key}, expected the object")
-        changed = encode(returned)
+        returned = self._transform(given)
+        try:
+            changed = encode(returned)
+        except InvalidObject:
+            _check_returned(returned, key)
+            raise
         if changed.key != key:
             raise ValueError(f"transform made {changed.key} of {key}: a key must stay what it is")
         return changed
@@ -305,7 +304,14 @@ class Indexer(Reader):
         return compute(raw, indexers, failed=failed)
 
 
-def _has_name(body: Mapping[str, Any]) -> bool:
-    metadata = body.get("metadata")
+def _check_returned(returned: object, key: ObjectKey) -> None:
+    """:raises InvalidObject: if a transform returned something that is no object with a name."""
+    if not isinstance(returned, Mapping):
+        told = "None" if returned is None else f"a value of type {type(returned).__name__}"
+        raise InvalidObject(f"transform returned {told} for {key}, expected the object (is there a return?)") from None
+    metadata = returned.get("metadata")
     name = metadata.get("name") if isinstance(metadata, Mapping) else None
-    return isinstance(name, str) and bool(name)
+    if not isinstance(name, str) or not name:
+        raise InvalidObject(
+            f"transform returned an object without metadata.name for {key}, expected the object"
+        ) from None
