@@ -78,9 +78,16 @@ def test_no_more_bodies_are_there_at_a_time_than_some_bytes(monkeypatch, diction
     assert max(unpacked) <= 2
 
 
-def test_what_cannot_be_read_is_taken_for_something_else(monkeypatch):
-    one, same, other = raw_entry(b"(nonsense"), raw_entry(b"(nonsense"), raw_entry(b"(more of it")
-    assert list(differing([(one, same), (one, other)])) == [(one, other)]
+def test_what_is_nested_too_deep_to_be_compared_is_taken_for_something_else(monkeypatch):
+    class Deep:
+        def __eq__(self, other):
+            raise RecursionError("as Python does some hundreds of levels deep, by what is on its stack already")
+
+        __hash__ = None
+
+    monkeypatch.setattr(batches, "loads", lambda raw: Deep())
+    one, same, spaced = raw_entry(b'{"a":1}'), raw_entry(b'{"a":1}'), raw_entry(b'{"a": 1}')
+    assert list(differing([(one, same), (one, spaced)])) == [(one, spaced)]
 
 
 def test_of_what_a_list_brought_only_what_is_news_is_left():

@@ -3,6 +3,7 @@
 import base64
 import functools
 import json
+import math
 import random
 from decimal import Decimal
 
@@ -111,6 +112,10 @@ def test_an_odd_object_is_kept_byte_for_byte(indexer, body, way):
         ("1" * 400, int("1" * 400)),
         ("1e-400", 0.0),
         ("7" * 5000, Decimal("7" * 5000)),
+        ("1e" + "9" * 30, math.inf),
+        ("-1e" + "9" * 30, -math.inf),
+        ("18446744073709551616", 18446744073709551616.0),
+        ("-9223372036854775809", -9223372036854775809.0),
     ],
 )
 def test_a_number_beyond_all_bounds_is_read_as_it_is(indexer, text, number):
@@ -118,7 +123,49 @@ def test_a_number_beyond_all_bounds_is_read_as_it_is(indexer, text, number):
     entry = settled(indexer, body, "event")
     assert entry.body == body
     assert indexer.get_by_key("n/odd")["data"] == [number, 1.5, 7]
+    assert type(indexer.get_by_key("n/odd")["data"][0]) is type(number)
     assert any(each["data"] == [number, 1.5, 7] for each in indexer.by_index("namespace", "n"))
+
+
+def far_down(function, frames=400):
+    """Called by somebody who was called by many others."""
+    return function() if frames == 0 else far_down(function, frames - 1)
+
+
+@pytest.mark.parametrize("nesting", [("[", "1e400", "]"), ('{"a":', "1e400", "}"), ("[", "", "]")])
+def test_what_was_stored_is_read_by_everybody_however_deep_in_calls(indexer, nesting):
+    settled(indexer, deep(700, *nesting), "event")
+    wanted = indexer.statistics().objects
+    for read in (indexer.list, lambda: list(indexer), lambda: indexer.by_index("namespace", "n"), indexer.entries):
+        assert len(far_down(read)) >= 1
+    assert len(far_down(indexer.list)) == wanted
+    assert far_down(lambda: indexer.get_by_key("n/odd"))["metadata"]["name"] == "odd"
+
+
+def test_what_is_nested_deep_is_compared_however_deep_in_calls():
+    informer = Informer("odd", indexer=Indexer())
+    informer.apply(deep(700, "[", "1", "]"))
+    collection = Collection(informer)
+    assert collection.add(deep(700, "[", "2", "]"))
+    assert far_down(lambda: informer.replace(collection.draft, versions="begin anew")) == 1
+
+
+@pytest.mark.parametrize("number", ["1e400", "1" * 400, "1e" + "9" * 30])
+def test_a_number_beyond_all_bounds_comes_to_a_transform_which_may_leave_it_out(number):
+    body = with_data(f"[{number},1.5]")
+    with pytest.raises(InvalidObject, match=r"^n/odd cannot be stored as JSON: "):
+        Indexer(transform=lambda body: body).prepare(body)
+    indexer = Indexer(transform=lambda body: {**body, "data": body["data"][1:]})
+    indexer.put(indexer.prepare(body))
+    assert indexer.get_by_key("n/odd")["data"] == [1.5]
+
+
+@pytest.mark.parametrize(
+    "text", ["1e400x", "01e400", "1e400,", "[1e400", "1e400]", "1e400,01", '1e400,"\\ud800"', "--1"]
+)
+def test_what_is_damaged_beside_a_number_beyond_all_bounds_is_refused(text):
+    with pytest.raises(InvalidObject, match=r"^(n/odd|an object whose name cannot be read) is no JSON: "):
+        Indexer().prepare(with_data(f"[{text}]"))
 
 
 def deep(depth, opening, middle, closing):
@@ -203,7 +250,8 @@ def test_what_is_refused_is_named_and_its_deletion_is_understood(damaged):
     with pytest.raises(InvalidObject, match=r"^n/odd (is|cannot)"):
         informer.apply(damaged)
     collection = Collection(informer)
-    assert collection.add(damaged)
+    assert not collection.add(damaged)
+    assert collection.ignored == 1
     informer.replace(collection.draft)
     assert informer.reader.get_by_key("n/odd") == json.loads(whole), "what could be stored of it stays"
     informer.remove(damaged)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.cache.objects import pod, raw_entry
 from workqueue.base.errors import ConfigurationError, InvalidKey
-from workqueue.cache import Indexer, pages
+from workqueue.cache import Indexer, Lister, pages
 from workqueue.cache.pages import in_order
 
 KEYS = [("", "n1"), ("", "n2"), ("a", "x"), ("a", "y"), ("a.b", "a"), ("b", "a"), ("b", "b")]
@@ -63,10 +63,12 @@ def test_an_empty_cache_has_an_empty_page():
     assert (page, page.continue_) == ([], "")
 
 
-@pytest.mark.parametrize("limit", [0, -1])
-def test_a_limit_below_one_is_told(indexer, limit):
-    with pytest.raises(ConfigurationError, match=rf"list\(limit={limit}\): expected a whole number from 1"):
-        indexer.list(limit=limit)
+@pytest.mark.parametrize("limit", [0, -1, 2.5, 1.0, "5", True, [1]])
+def test_a_limit_that_is_no_whole_number_from_one_is_told(indexer, limit):
+    for reader in (indexer, Lister(indexer)):
+        with pytest.raises(ConfigurationError) as caught:
+            reader.list(limit=limit)
+        assert str(caught.value) == f"list(limit={limit!r}): expected a whole number from 1, or None for all objects"
 
 
 def test_to_go_on_without_a_limit_is_told(indexer):

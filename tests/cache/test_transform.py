@@ -3,11 +3,15 @@
 Properties asserted by client-go's TestCacheWithTransformer (tools/cache/store_test.go), and ours.
 """
 
+import json
+
 import pytest
 
 from tests.cache.objects import names, pod
 from workqueue.base.errors import InvalidObject
 from workqueue.cache import Indexer, field
+from workqueue.informer import Informer
+from workqueue.informer.collection import Collection
 
 
 def drop_spec(body):
@@ -123,9 +127,38 @@ def test_a_transform_may_not_change_the_key(change):
     assert indexer.list() == []
 
 
-@pytest.mark.parametrize("returned", [None, {}, {"metadata": {}}, {**pod(), "status": object()}])
-def test_what_is_no_object_after_the_transform_is_not_stored(returned):
+NAMELESS = "transform returned an object without metadata.name for default/web, expected the object"
+
+
+@pytest.mark.parametrize(
+    ("returned", "why"),
+    [
+        (None, "transform returned None for default/web, expected the object (is there a return?)"),
+        ([pod()], "transform returned a value of type list for default/web, expected the object (is there a return?)"),
+        ({}, NAMELESS),
+        ({"metadata": None}, NAMELESS),
+        ({"metadata": {}}, NAMELESS),
+        ({"metadata": {"name": ""}}, NAMELESS),
+        ({"metadata": {"name": 7}}, NAMELESS),
+        ({**pod(), "status": {1}}, "default/web cannot be stored as JSON: Type is not JSON serializable: set"),
+    ],
+)
+def test_what_is_no_object_after_the_transform_is_not_stored(returned, why):
     indexer = Indexer(transform=lambda _: returned)
-    with pytest.raises(InvalidObject):
+    with pytest.raises(InvalidObject) as caught:
         indexer.add(pod())
+    assert str(caught.value) == why
     assert indexer.list() == []
+
+
+def test_a_transform_that_forgets_to_return_the_object_is_told_for_events_and_lists(caplog):
+    raw = json.dumps(pod()).encode()
+    informer = Informer("pods", indexer=Indexer(transform=lambda body: body["spec"].clear()))
+    why = "transform returned None for default/web, expected the object (is there a return?)"
+    with pytest.raises(InvalidObject) as caught:
+        informer.apply(raw)
+    assert str(caught.value) == why
+    collection = Collection(informer)
+    assert not collection.add(raw)
+    assert collection.ignored == 1
+    assert caplog.messages == [f"informer pods: an object of the list was ignored: {why}"]

@@ -324,9 +324,17 @@ def test_what_is_no_object_is_refused_with_the_same_words(raw):
     assert check(raw, {}) is None
 
 
-@pytest.mark.parametrize("number", ["1" * 400, "1e400", "-1e400"])
-def test_a_number_beyond_all_bounds_is_refused_where_an_index_looks(number):
-    assert check(('{"metadata":{"name":"a"},"spec":{"a":' + number + "}}").encode(), {"a": field("spec.a")}) is None
+@pytest.mark.parametrize("head", [b"", b'"kind":"Pod","apiVersion":"v1",'])
+@pytest.mark.parametrize("managed", ["", ',"managedFields":[{"a":[1e400]}]'])
+@pytest.mark.parametrize("number", ["1" * 400, "1" * 5000, "1e400", "-1e400", "1e" + "9" * 30])
+def test_an_object_with_a_number_beyond_all_bounds_is_kept_and_no_index_finds_it_by_that(number, managed, head):
+    indexer = Indexer({"a": field("spec.a"), "b": field("spec.b"), "user's": lambda body: [body["spec"]["b"]]})
+    raw = '{"metadata":{"name":"a"%s},"spec":{"a":%s,"b":"x"}}'
+    indexer.put(indexer.prepare((raw % (managed, number)).encode(), head=head))
+    assert indexer.entry("a").body.replace(head, b"") == (raw % ("", number)).encode()
+    assert indexer.entry("a").values == ((), ("x",), ("x",))
+    assert indexer.statistics().index_errors == 0
+    indexer._check()
 
 
 @pytest.mark.parametrize("part", ["uid", "resourceVersion", "namespace"])

@@ -22,6 +22,7 @@ from tests.informer.streams import (
     by_key,
     cached,
     closing,
+    compact,
     deleted,
     error,
     line,
@@ -38,6 +39,7 @@ from workqueue.testing import FakeClock
 A1, A2, A3 = (pod("a", rv=rv, node=f"n{rv}") for rv in (11, 21, 31))
 B1, B2 = (pod("b", rv=rv, uid="ub", labels={"app": "web"}) for rv in (12, 22))
 C1 = pod("c", "other", rv=13, uid="uc")
+A2_JSON = compact(A2)
 BROKEN = Interrupted("the connection broke")
 TOO_LARGE = Refused("Timeout: Too large resource version: 99, current: 5", code=504, reason="Timeout")
 GONE = Refused("too old resource version", code=410, reason="Expired")
@@ -675,6 +677,68 @@ async def test_after_an_event_that_cannot_be_read_a_list_follows(event):
         world.check(A2)
 
 
+@pytest.mark.parametrize("kind", ["ADDED", "MODIFIED"])
+@scenario
+async def test_an_event_that_is_damaged_while_a_list_is_streamed_is_not_lost_though_a_state_before_is_known(kind):
+    world = World(listed(A1))
+    async with world.follow() as following:
+        world.good_while()
+        damaged = line(kind, A2_JSON.replace(b'"n21"', rb'"\ud800"'))
+        await following.fails(error(410), [added(A1) + damaged + closing(40)], listed(A2, B1))
+        world.check(A2, B1)
+
+
+#: A deletion of A that was damaged on the way, so that it does not tell which object it is of.
+DAMAGED_DELETIONS = [
+    A2_JSON.replace(was, becomes)
+    for was in (b'"uid"', b'"namespace"', b'"default"', b'"u1"', b'"21"', b'"a"', b'"metadata"')
+    for becomes in (b'"\xff"', rb'"\ud800"', rb'"\x"', b'"\x01"')
+]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED_DELETIONS)
+@scenario
+async def test_after_a_deletion_that_does_not_tell_of_what_a_list_follows(damaged):
+    world = World(listed(A1, B1))
+    async with world.follow() as following:
+        world.good_while()
+        await following.fails(line("DELETED", damaged))
+        world.check_stale("", A1, B1)
+        await following.then(listed(B1))
+        world.check(B1)
+
+
+@pytest.mark.parametrize("damaged", DAMAGED_DELETIONS)
+@scenario
+async def test_a_deletion_that_does_not_tell_of_what_is_not_lost_to_a_streaming_list(damaged):
+    world = World([added(A1, B1) + line("DELETED", damaged) + closing(20)], listed(B1))
+    async with world.follow():
+        world.check(B1)
+        assert world.source.take() == ["watch None", "watch None"]
+
+
+@pytest.mark.parametrize("damage", [b'"\xff":1', rb'"\ud800":1', b'"a":"\xff"', rb'"a":"\ud800"'])
+@scenario
+async def test_a_deletion_that_is_damaged_elsewhere_is_understood(damage):
+    damaged = line("DELETED", A2_JSON.replace(b'"spec":{', b'"spec":{"a":1},%s,"more":{' % damage))
+    world = World([added(A1, B1, C1) + damaged + closing(20)])
+    async with world.follow() as following:
+        world.check(B1, C1)
+        await following.feed(added(A1), damaged)
+        world.check(B1, C1)
+        assert world.source.take() == ["watch None"]
+
+
+@scenario
+async def test_a_deletion_that_an_informer_fails_on_is_not_lost(monkeypatch):
+    world = World(listed(A1, B1))
+    async with world.follow() as following:
+        world.good_while()
+        monkeypatch.setattr(world.informer, "remove", None)
+        await following.fails(deleted(A2), listed(B1))
+        world.check(B1)
+
+
 @scenario
 async def test_lines_that_are_blank_say_nothing():
     world = World([b"\n" + added(A1) + b"\r\n \n" + closing(20)])
@@ -794,7 +858,7 @@ async def test_a_transform_that_makes_no_object_loses_events_and_no_more():
 
 @pytest.mark.parametrize("pages", [True, False])
 @scenario
-async def test_what_is_stored_of_an_object_whose_transform_raises_in_a_list_stays(pages):
+async def test_what_is_stored_of_an_object_whose_transform_raises_in_a_list_stays(pages, caplog):
     world = World(listed(A1, B1), transforms=[poisoned, None])
     async with world.follow() as following:
         world.good_while()
@@ -806,7 +870,28 @@ async def test_what_is_stored_of_an_object_whose_transform_raises_in_a_list_stay
         assert world.reflector.is_live
         assert cached(world.informer) == by_key(changed(A1), changed(bodies[2]))
         assert cached(world.informers[1]) == by_key(*bodies)
-        assert world.reflector.statistics().ignored == 1
+        assert world.reflector.statistics().ignored == 2
+    assert [each for each in caplog.messages if "ignored" in each] == [
+        "informer pods: default/a in the list, whose state before stays, was ignored: ArithmeticError('poison')",
+        "informer pods: an object of the list was ignored: ArithmeticError('poison')",
+    ]
+
+
+@pytest.mark.parametrize("pages", [True, False])
+@scenario
+async def test_what_is_stored_of_a_former_object_goes_though_the_transform_raises_on_the_next(pages):
+    world = World(listed(A1, B1), transforms=[poisoned])
+    async with world.follow() as following:
+        world.good_while()
+        bodies = [poison(A2, uid="u2"), poison(B2, uid=None)]
+        await following.fails(
+            error(410), *([UNSUPPORTED, page(*bodies, version=40), []] if pages else [listed(*bodies)])
+        )
+        assert world.reflector.is_live
+        assert cached(world.informer) == by_key(changed(B1)), "whose uid is not told may be the same"
+        assert world.folds[0].calls[-1] == "delete"
+        assert world.reflector.statistics().ignored == 2
+        world.check_handlers()
 
 
 @scenario

@@ -77,7 +77,7 @@ def _differing(pairs: Sequence[tuple[Entry, Entry]]) -> Iterator[tuple[Entry, En
         try:
             if one != other and loads(one) != loads(other):
                 yield pair
-        except ValueError:  # a number beyond all bounds, say
+        except RecursionError:  # Python compares what is nested some hundreds of levels deep, and no more
             yield pair
 
 

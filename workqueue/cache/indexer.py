@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from workqueue.base.errors import ConfigurationError, IndexConflict
+from workqueue.base.errors import ConfigurationError, IndexConflict, InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.batches import BATCH, Batch, in_batches
 from workqueue.cache.draft import Change, Changes, Draft
@@ -102,7 +102,12 @@ class Indexer(Reader):
         given = parse_object(body, head=head) if isinstance(body, bytes | Part) else encode(body).decode()
         key = object_key(given)
         given["metadata"].pop("managedFields", None)
-        changed = encode(self._transform(given))
+        returned = self._transform(given)
+        try:
+            changed = encode(returned)
+        except InvalidObject:
+            _check_returned(returned, key)
+            raise
         if changed.key != key:
             raise ValueError(f"transform made {changed.key} of {key}: a key must stay what it is")
         return changed
@@ -300,3 +305,16 @@ class Indexer(Reader):
                 )  # fmt: skip
 
         return compute(raw, indexers, failed=failed)
+
+
+def _check_returned(returned: object, key: ObjectKey) -> None:
+    """:raises InvalidObject: if a transform returned something that is no object with a name."""
+    if not isinstance(returned, Mapping):
+        told = "None" if returned is None else f"a value of type {type(returned).__name__}"
+        raise InvalidObject(f"transform returned {told} for {key}, expected the object (is there a return?)") from None
+    metadata = returned.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    if not isinstance(name, str) or not name:
+        raise InvalidObject(
+            f"transform returned an object without metadata.name for {key}, expected the object"
+        ) from None

@@ -4,6 +4,7 @@ An index function maps an object to the values it is found under: none, one or s
 ``IndexFunc``, tools/cache/index.go. A function of your own takes the object as a dictionary.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,9 +45,14 @@ def text_values(value: object) -> tuple[str, ...]:
         case bool():
             return ("true" if value else "false",)
         case int() if not -(2**63) <= value < 2**64:
-            return (str(float(value)),)  # as whoever decodes the whole object gets it
-        case int() | float():
+            try:
+                return (str(float(value)),)  # as whoever decodes the whole object gets it
+            except OverflowError:  # which is a number beyond all bounds
+                return ()
+        case int():
             return (str(value),)
+        case float():
+            return (str(value),) if math.isfinite(value) else ()
     return ()
 
 
@@ -54,7 +60,7 @@ def field(path: str) -> FieldIndex:
     """Index by a field, such as ``field("spec.nodeName")``.
 
     Objects without the field, or with an empty one, are found under no value. Numbers and booleans
-    are indexed by their JSON text, lists and objects not at all.
+    are indexed by their JSON text; lists, objects and numbers beyond what a double can hold not at all.
 
     :param path: names from the top of the object, joined by dots. Labels may hold dots: use :func:`label`.
     :raises ConfigurationError: if it is empty or has an empty name in it.

@@ -39,14 +39,14 @@ def page_of(spaces: Spaces, *, limit: int | None, continue_: str = "") -> Object
     :param spaces: all that there are.
     :param limit: as many at most; None is all.
     :param continue_: as the page before said; "" begins.
-    :raises ConfigurationError: if the limit is below 1, or there is none to go on with.
+    :raises ConfigurationError: if the limit is no whole number from 1, or there is none to go on with.
     :raises InvalidKey: if no page says so.
     """
     if limit is None:
         if continue_:
             raise ConfigurationError(f"list(continue_={continue_!r}): a page wants a limit, such as limit=500")
         return Objects(decode_all([entry for entries in spaces.values() for entry in entries]))
-    if limit < 1:
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise ConfigurationError(f"list(limit={limit!r}): expected a whole number from 1, or None for all objects")
     chosen = _next(spaces, limit + 1, after=ObjectKey.parse(continue_) if continue_ else ObjectKey("", ""))
     page = Objects(decode_all(chosen[:limit]))

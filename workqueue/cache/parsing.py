@@ -1,8 +1,6 @@
 """An object's JSON read as a whole, by those who need it so, and told where it is."""
 
-import json
-import math
-from decimal import Decimal
+import contextlib
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,7 +8,7 @@ import orjson
 
 from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import object_key
-from workqueue.cache.scanning import members
+from workqueue.cache.scanning import member, members, read
 
 
 class Part(NamedTuple):
@@ -47,33 +45,11 @@ def loads(body: bytes) -> dict[str, Any]:
         found = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         # From Python 3.12 on, msgspec reads what is nested deeper than orjson reads; and by it the object was taken.
-        # Python's own reads numbers of any size.
-        for read in (msgspec.json.decode, _read_any_number):
-            try:
-                found = read(body)
-            except (ValueError, RecursionError):
-                continue
-            return found
-        raise InvalidObject(f"{_told(body)} cannot be read: {error}") from None
+        try:
+            found = read(body)
+        except InvalidObject:
+            raise InvalidObject(f"{_told(body)} cannot be read: {error}") from None
     return found
-
-
-def _read_any_number(body: bytes) -> Any:
-    return json.loads(body, parse_float=_number, parse_int=_integer)
-
-
-def _number(text: str) -> float | Decimal:
-    """As every decoder has it, but for what is beyond all bounds of that."""
-    number = float(text)
-    return Decimal(text) if math.isinf(number) else number
-
-
-def _integer(text: str) -> int | Decimal:
-    """Python reads no integer of more digits than some thousand."""
-    try:
-        return int(text)
-    except ValueError:
-        return Decimal(text)
 
 
 def parse_object(raw: Raw, *, head: bytes = b"") -> dict[str, Any]:
@@ -88,7 +64,10 @@ def parse_object(raw: Raw, *, head: bytes = b"") -> dict[str, Any]:
     except ValueError as error:
         if "depth limit" in str(error):
             raise TooDeep(f"{_told(bytes(raw))} is nested too deep to be read") from None
-        raise InvalidObject(f"{_told(bytes(raw))} is no JSON: {error}") from None
+        try:
+            body = read(bytes(raw))  # it may be a number beyond all bounds
+        except InvalidObject:
+            raise InvalidObject(f"{_told(bytes(raw))} is no JSON: {error}") from None
     if not isinstance(body, dict):
         raise InvalidObject("object has no meta: it is no JSON object")
     return {**orjson.loads(b"{" + head[:-1] + b"}"), **body} if head and body.get("kind") is None else body
@@ -97,18 +76,27 @@ def parse_object(raw: Raw, *, head: bytes = b"") -> dict[str, Any]:
 def _told(raw: bytes) -> str:
     """The key of an object that cannot be read as a whole, or what is known instead."""
     try:
-        return str(object_key({"metadata": _identity(raw)}))
-    except ValueError:
+        identity = _identity(raw)
+    except InvalidObject:
+        return "an object whose name cannot be read"
+    try:
+        return str(object_key({"metadata": identity}))
+    except InvalidObject:
         return "an object without a name"
 
 
 def _identity(raw: bytes) -> dict[str, str]:
-    """What tells which object it is, without the rest being read."""
-    metadata = members(members(raw).get("metadata", b""))
-    known = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion") if name in metadata}
+    """What tells which object it is, without the rest being read.
+
+    A damaged name in the metadata may be that of the namespace: then nothing is told.
+
+    :raises InvalidObject: if that cannot be read.
+    """
+    metadata = members(member(raw, "metadata") or b"{}")
+    known = {name: metadata.get(name, _NULL) for name in ("name", "namespace", "uid", "resourceVersion")}
     try:
-        return {name: _text.decode(value) for name, value in known.items()}
-    except msgspec.MsgspecError as error:
+        return {name: _text.decode(value) for name, value in known.items() if value != _NULL}
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidObject(f"an object that is no JSON: {error}") from None
 
 
@@ -117,15 +105,18 @@ def parse_identity(raw: Raw) -> dict[str, Any]:
 
     :param raw: the object.
     :return: the object, or one with ``metadata`` alone, and in that name, namespace, uid and resourceVersion.
-    :raises InvalidObject: if it is no JSON, or no object.
+    :raises InvalidObject: if it is no JSON, or no object, and its name or another of these cannot be read.
     """
     try:
         return parse_object(raw)
     except InvalidObject:
-        metadata = _identity(bytes(raw))
+        metadata: dict[str, str] = {}
+        with contextlib.suppress(InvalidObject):  # what is wrong with the whole says more
+            metadata = _identity(bytes(raw))
         if "name" not in metadata:
             raise
         return {"metadata": metadata}
 
 
+_NULL = b"null"
 _text = msgspec.json.Decoder(str)

@@ -124,7 +124,8 @@ class Reader:
         :param continue_: what the page before said; "" begins.
         :return: a list, whose ``continue_`` is what to ask for the next page by, "" if there is none. What is stored
             all the time is on exactly one page.
-        :raises ConfigurationError: if the limit is below 1, or missing where there is something to go on with.
+        :raises ConfigurationError: if the limit is no whole number from 1, or missing where there is something to go
+            on with.
         :raises InvalidKey: if ``continue_`` is nothing that a page says.
         """
         return page_of(self.spaces(), limit=limit, continue_=continue_)

@@ -121,10 +121,7 @@ class WireDecoder:
                 value = getter(found)
             except AttributeError:  # something on the way to it is not there
                 continue
-            try:
-                values[place] = (shared[value] if value else ()) if type(value) is str else text_values(value)
-            except OverflowError:  # a number beyond all bounds: whoever decodes the whole object refuses it
-                return self._long_way(raw, head)
+            values[place] = (shared[value] if value else ()) if type(value) is str else text_values(value)
         return Entry(
             namespace=shared[space][0],
             name=name,
@@ -139,7 +136,9 @@ class WireDecoder:
         body = parse_object(raw, head=head)
         try:
             return encode(body)
-        except InvalidObject:  # it is nested too deep to be written anew: leave out of its bytes what is not kept
+        except (
+            InvalidObject
+        ):  # too deep to be written anew, or a number is too large: leave out of its bytes what is not kept
             object_key(body)
             parts = members(b"{" + head[:-1] + b"}") | members(bytes(raw))
             parts["metadata"] = joined({k: v for k, v in members(parts["metadata"]).items() if k != "managedFields"})

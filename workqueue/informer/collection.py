@@ -32,13 +32,21 @@ class Collection:
 
         :param raw: its JSON.
         :param head: as of :meth:`workqueue.cache.Indexer.prepare`.
-        :return: False if it cannot be stored, and is ignored.
+        :return: False if it cannot be stored, and is ignored: what the cache has of it stays.
         """
         try:
             entry = self._informer.prepare(raw, head=head)
         except Exception as error:  # of a user's transform, too
             self.ignored += 1
-            logger.warning("informer %s: an object of the list was ignored: %s", self._informer.name, error)
+            stored = self._informer.stored_of(raw)
+            if stored is not None:
+                self.draft.add(stored)
+            logger.warning(
+                "informer %s: %s was ignored: %s",
+                self._informer.name,
+                "an object of the list" if stored is None else f"{stored.key} in the list, whose state before stays,",
+                error if isinstance(error, InvalidObject) else repr(error),
+            )
             return False
         self.draft.add(entry)
         return True

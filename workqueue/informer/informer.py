@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from workqueue.base.clock import Clock, RealClock
+from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.base.origin import reset_origin, set_origin
 from workqueue.cache import (
@@ -154,19 +155,26 @@ class Informer:
         self.progress.renew()
 
     def prepare(self, body: Object, *, head: bytes = b"") -> Entry:
-        """Make an object ready for a :meth:`draft`. Should its transform fail, what is stored of it stays.
+        """Make an object ready for a :meth:`draft`.
 
         :param body, head: as of :meth:`workqueue.cache.Indexer.prepare`.
-        :raises InvalidObject: if it has no name, or is no JSON and nothing is stored of it.
+        :raises InvalidObject: if it has no name or is no JSON; and whatever its transform raises.
+        """
+        return self._indexer.complete(self._indexer.prepare(body, head=head))
+
+    def stored_of(self, body: Object) -> Entry | None:
+        """What is stored of an object that cannot be made ready in the state that it is in now.
+
+        :param body: as of :meth:`prepare`.
+        :return: None if nothing is, or if it is of another object that had this name before, and is gone.
         """
         try:
-            return self._indexer.complete(self._indexer.prepare(body, head=head))
-        except Exception:
-            key = object_key(parse_identity(body) if isinstance(body, bytes | Part) else body)
-            stored = self._indexer.entry(key)
-            if stored is None:
-                raise
-            return stored
+            known = parse_identity(body) if isinstance(body, bytes | Part) else body
+            stored = self._indexer.entry(object_key(known))
+        except InvalidObject:
+            return None
+        uid = str(known["metadata"].get("uid") or "")
+        return stored if stored is not None and (not uid or not stored.uid or uid == stored.uid) else None
 
     @property
     def metadata_only(self) -> bool:

@@ -386,10 +386,10 @@ class Reflector:
             try:
                 changed = informer.remove(event.object) if kind == "DELETED" else informer.apply(event.object)
             except Exception as error:  # a user's transform: the event is lost to this informer, as in client-go
+                if kind == "DELETED":  # no transform keeps a deletion from being seen; nobody would tell it again
+                    raise Malformed(f"a deletion that cannot be read: {error}") from None
                 if isinstance(error, InvalidObject):
                     readable = is_readable(event.object)
-                    if kind == "DELETED":
-                        raise Malformed(f"a deletion that cannot be read: {error}") from None
                 self._ignored += 1
                 logger.warning("informer %s: an event was not applied: %r", self._name, error)
             else:
