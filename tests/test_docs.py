@@ -30,6 +30,12 @@ def test_every_example_runs(page, block, registry):
         exec(code, {"__name__": "example"})
 
 
+@pytest.mark.parametrize(("page", "block"), BLOCKS)
+def test_every_controller_of_an_example_is_asked_for_something(page, block):
+    if ".controller(" in block:  # one that nobody adds keys to does nothing, which nobody sees
+        assert re.search(r"controller\.(add|owns|maps)\(", block)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_inside_leads_to_a_file(page):
     links = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text())
