@@ -180,6 +180,46 @@ class FakeInformer:
         """False while the watch is cut."""
         return self._informer.has_synced
 
+    def wait_for(self, key: KeyLike, *, resource_version: str, timeout: float = 30.0) -> dict[str, Any] | None:
+        """What the cache has, if it has come as far as your own write. It does not sleep: nobody would bring anything.
+
+        So let the client of the test :meth:`apply` what it is to write, and answer with what came of it.
+
+        :param key: its key, in any form.
+        :param resource_version: of the answer to the write.
+        :param timeout: as of the real one; it is not waited for.
+        :return: the object as the cache has it then; None if it is gone again.
+        :raises TimeoutError: if the cache has not come so far.
+        :raises RuntimeError: in a thread that runs an event loop, as the real one.
+        """
+        found = ObjectKey.of(key)
+        try:
+            entry = self._informer.wait_for(found, version=str(resource_version), timeout=0)
+        except TimeoutError:
+            raise TimeoutError(
+                f"{self.name}: wait_for({found}) would have waited {timeout:g} s in vain: resourceVersion "
+                f"{resource_version} is not in the cache; in a test the client that wrote it has to apply() it"
+            ) from None
+        return None if entry is None else entry.decode()
+
+    def expect_gone(self, key: KeyLike, *, uid: str, timeout: float = 30.0) -> None:
+        """Nothing, if the cache does not hold the object any more that you deleted. See :meth:`wait_for`.
+
+        :param key: its key, in any form.
+        :param uid: the object's; a successor under its name is another one.
+        :param timeout: as of the real one; it is not waited for.
+        :raises TimeoutError: if the cache holds it.
+        :raises RuntimeError: in a thread that runs an event loop, as the real one.
+        """
+        found = ObjectKey.of(key)
+        try:
+            self._informer.expect_gone(found, uid=uid, timeout=0)
+        except TimeoutError:
+            raise TimeoutError(
+                f"{self.name}: expect_gone({found}) would have waited {timeout:g} s in vain: the object with uid {uid} "
+                "is in the cache; in a test the client that deleted it has to delete() it"
+            ) from None
+
     def statistics(self) -> InformerStatistics:
         """The informer at this instant."""
         return self._informer.statistics()
@@ -206,6 +246,7 @@ class FakeInformer:
             self._informer.apply(body)
         else:
             self._informer.remove(body)
+        self._informer.progress.reached(body["metadata"]["resourceVersion"], namespace="")
         self._deliver()
 
     def _deliver(self) -> None:
