@@ -2,8 +2,8 @@
 
 import pytest
 
-from workqueue.base.errors import InvalidObject
-from workqueue.testing import Harness
+from workqueue.base.errors import ConfigurationError, InvalidObject
+from workqueue.testing import Harness, make_request
 
 
 def named(name="web", namespace="default", **fields):
@@ -223,15 +223,13 @@ def test_a_recreated_object_is_not_the_one_that_was_expected_to_go(cluster):
 
 def test_what_does_not_come_is_told_at_once_with_what_to_do(cluster):
     body = cluster.apply(named())
-    with pytest.raises(
-        TimeoutError, match=r"pods: wait_for\(default/web\) .* resourceVersion 77 .* has to apply\(\) it"
-    ):
+    with pytest.raises(TimeoutError, match=r"for default/web at resourceVersion 77: nobody .* has to apply\(\)"):
         cluster.objects.wait_for("default/web", resource_version="77")
-    with pytest.raises(TimeoutError, match=r"pods: expect_gone\(default/web\) .* has to delete\(\) it"):
+    with pytest.raises(TimeoutError, match=r"for the end of default/web with uid .*: nobody .* or delete\(\)"):
         cluster.objects.expect_gone("default/web", uid=body["metadata"]["uid"])
     with cluster.objects.disconnected():
         last = cluster.apply(named(spec={"nodeName": "n1"}))["metadata"]["resourceVersion"]
-        with pytest.raises(TimeoutError, match="is not in the cache"):
+        with pytest.raises(TimeoutError, match="nobody brings it"):
             cluster.objects.wait_for("default/web", resource_version=last)
     assert cluster.objects.wait_for("default/web", resource_version=last)["spec"] == {"nodeName": "n1"}
     assert cluster.clock.now() == 0
@@ -248,3 +246,29 @@ def test_a_run_may_wait_for_what_it_wrote(cluster):
         made.apply(named())
         made.run_until_idle()
     assert [answer["spec"] for answer in answers] == [{"seen": True}] * 2
+
+
+# Wrong use.
+
+
+@pytest.mark.parametrize("body", ["x", None, ["web"], 1])
+def test_what_is_no_object_is_told_as_such(cluster, body):
+    with pytest.raises(InvalidObject, match=r"is no object: expected its body, a mapping with metadata\.name"):
+        cluster.apply(body)
+
+
+@pytest.mark.parametrize("existing", [named(), "web", 1, None])
+def test_what_exists_is_a_list(existing):
+    with pytest.raises(ConfigurationError, match=r"existing=.*: expected objects in a list"):
+        Harness(lambda request: None, existing=existing)
+    with pytest.raises(ConfigurationError, match=r"make_request\(cache\)=.*: expected objects in a list"):
+        make_request("default/web", cache=existing)
+
+
+def test_indexes_have_names():
+    with pytest.raises(ConfigurationError, match=r"indexers=\['node'\]: expected index functions by name"):
+        Harness(lambda request: None, indexers=["node"])
+    with pytest.raises(
+        ConfigurationError, match=r"make_request\(indexers\)=\['node'\]: expected index functions by name"
+    ):
+        make_request("default/web", indexers=["node"])
