@@ -1,5 +1,6 @@
 """Operators' own files under ``Harness.of``: their informers, handlers, recorders and queues, without a cluster."""
 
+import asyncio
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -9,6 +10,7 @@ from kubernetes import client
 
 from tests.operators.harness import ROOT
 from workqueue import ConfigurationError, Manager, Request, field
+from workqueue.base.errors import InvalidObject
 from workqueue.testing import Harness
 
 
@@ -108,6 +110,22 @@ def test_the_pod_controller(load):
         cluster.apply(pod(spec={"nodeName": "n1"}))
         assert cluster.run_until_idle().outcomes == {"default/web": "success"}
         assert [found["metadata"]["name"] for found in pods.pods.by_index("node", "n1")] == ["web"]
+
+
+def test_coroutines(manager):
+    pods = manager.informer("pods")
+    seen = []
+
+    async def reconcile(request: Request) -> None:
+        await asyncio.sleep(60)
+        seen.append(request.get()["metadata"]["name"])
+
+    controller = pods.controller(reconcile)
+    pods.on_add(lambda key, **_: controller.add(key))
+    with Harness.of(controller) as cluster:
+        cluster.apply(pod())
+        cluster.run_until_idle()
+        assert (seen, cluster.clock.now()) == (["web"], 60)
 
 
 # What is lent is given back.
@@ -214,6 +232,17 @@ def test_one_harness_at_a_time(manager):
         with pytest.raises(ConfigurationError, match="the informer pods is lent to another Harness: close that first"):
             Harness.of(operator.controller)
         assert operator.controller.queue is queue
+    Harness.of(operator.controller).close()
+
+
+@pytest.mark.parametrize("existing", [pod(), [pod(), {"metadata": {}}], ["web"]])
+def test_what_was_lent_is_given_back_if_the_start_fails(manager, existing):
+    operator = operator_of(manager)
+    queue, functions = operator.controller.queue, [each.function for each in operator.pods.informer.handlers]
+    with pytest.raises((ConfigurationError, InvalidObject)):
+        Harness.of(operator.controller, existing=existing)
+    assert operator.controller.queue is queue
+    assert [each.function for each in operator.pods.informer.handlers] == functions
     Harness.of(operator.controller).close()
 
 
