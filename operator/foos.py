@@ -16,6 +16,7 @@ FOO_WORKERS (2) says how many Foos are worked on at once.
 """
 
 import copy
+import json
 from typing import Any
 
 from kubernetes import client
@@ -56,12 +57,21 @@ def reconcile(request: Request) -> Result | None:
             request.logger.info("what was to be written is out of date (%s)", error.reason)
             return Result.requeue()
         if error.status == 422:  # such as a name that is none: it will be refused until the Foo is another
-            message = one_line(error.body or error.reason)
+            message = refusal(error)
             recorder.event(foo, type="Warning", reason="ErrInvalid", message=message)
             raise TerminalError(message) from error
         raise
     recorder.event(foo, type="Normal", reason="Synced", message="Foo synced successfully")
     return None
+
+
+def refusal(error: client.ApiException) -> str:
+    """Why the API server refuses something, in its own words: the message of the Status that it answers with."""
+    try:
+        message = json.loads(error.body)["message"]
+    except (ValueError, TypeError, KeyError):  # no body, no JSON, or no Status
+        message = None
+    return one_line(message or error.reason)
 
 
 def bring_about(foo: dict[str, Any], key: ObjectKey) -> dict[str, Any]:

@@ -23,11 +23,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import kopf
 import pykube
 import requests
 
 from workqueue import Manager, ObjectKey, Request, Result, default_controller_rate_limiter, field
-from workqueue.base.environment import count, duration, flag, period, setting
+from workqueue.base.environment import count, duration, duration_text, flag, period, setting
 from workqueue.base.text import one_line
 
 #: How long a pod stays after it has finished; ``never`` is for ever, whatever the default is.
@@ -44,7 +45,7 @@ def time_to_live(text: str) -> float | None:
     return None if text.strip() == "never" else duration(text)
 
 
-DURATION = "a time such as 90s, 15m, 36h or 7d, or never"
+DURATION = "a time with its unit, such as 90s, 15m, 36h or 7d, or never"
 DEFAULT_TTL = setting("POD_TTL", time_to_live, default="never", expected=DURATION)
 DRY_RUN = setting("POD_TTL_DRY_RUN", flag, default="true", expected="true or false")
 
@@ -122,6 +123,17 @@ def describe(pod: pykube.Pod) -> str:
 
 
 # Pods whose time is over.
+
+
+@kopf.on.startup()
+def say_what_is_deleted(logger: kopf.Logger, **_: object) -> None:
+    """What becomes of finished pods, before any of them is looked at."""
+    if DEFAULT_TTL is None:
+        what = f"only finished pods with the annotation {TTL_ANNOTATION} are deleted"
+    else:
+        after = duration_text(DEFAULT_TTL)
+        what = f"finished pods are deleted {after} after their end, or as their annotation {TTL_ANNOTATION} says"
+    logger.info("%s%s", what, " (dry run: nothing is deleted)" if DRY_RUN else "")
 
 
 def is_cleanable(pod: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from collections import UserDict
 from datetime import UTC, datetime
 
 import pytest
+from kubernetes import client
 
 from tests.control.conftest import PATIENCE, until
 from tests.control.event_sinks import pod
@@ -23,6 +24,11 @@ class PykubePod:
 
     def __init__(self, obj):
         self.obj = obj
+
+
+METADATA = client.V1ObjectMeta(name="web", namespace="default", uid="uid-of-web", resource_version="7")
+EXPECTED = "expected a body, an object of pykube or of the official client, or a reference"
+SET = ": the official client's lists leave it out; set kind and api_version of the object before"
 
 
 class Untold:
@@ -101,8 +107,15 @@ def test_an_event_is_kept_in_the_namespace_of_its_object(record, sink):
         PykubePod(pod()),
         PykubePod({"metadata": pod()["metadata"]}),
         {"apiVersion": "v1", "kind": "Pod", **pod()["metadata"]},
+        client.V1Pod(api_version="v1", kind="Pod", metadata=METADATA),
+        client.V1ObjectReference(
+            api_version="v1", kind="Pod", name="web", namespace="default", uid="uid-of-web", resource_version="7"
+        ),
     ],
-    ids=["a body", "a mapping", "a pykube object", "a pykube object of a list", "a reference"],
+    ids=[
+        *("a body", "a mapping", "a pykube object", "a pykube object of a list", "a reference"),
+        *("an object of the official client", "a reference of the official client"),
+    ],
 )
 def test_an_object_may_come_in_any_form(record, obj):
     assert record(obj)["involvedObject"] == {"apiVersion": "v1", "kind": "Pod", **pod()["metadata"]}
@@ -130,9 +143,13 @@ def test_a_reference_may_be_to_a_part_of_an_object(record):
             "the annotations of Pod default/web have 20001 characters, at most 16384 are allowed",
         ),
         ({"annotations": ["a"]}, "annotations=['a'] of Pod default/web: expected texts by name"),
-        ({"obj": None}, "NoneType is no object: expected a body, a pykube object or a reference"),
-        ({"obj": "default/web"}, "str is no object: expected a body, a pykube object or a reference"),
-        ({"obj": PykubePod(None)}, "PykubePod is no object: expected a body, a pykube object or a reference"),
+        ({"obj": None}, f"NoneType is no object: {EXPECTED}"),
+        ({"obj": "default/web"}, f"str is no object: {EXPECTED}"),
+        ({"obj": PykubePod(None)}, f"PykubePod is no object: {EXPECTED}"),
+        ({"obj": client.V1Pod()}, "the object given has no kind" + SET),
+        ({"obj": client.V1Pod(metadata=METADATA)}, "the object default/web has no kind" + SET),
+        ({"obj": client.V1Pod(kind="Pod", metadata=METADATA)}, "the object Pod default/web has no apiVersion" + SET),
+        ({"obj": client.V1Pod(kind="Pod", api_version="v1")}, "the object Pod has no name"),
         ({"obj": {"metadata": pod()["metadata"]}}, "the object default/web has no kind"),
         ({"obj": {**pod(), "apiVersion": ""}}, "the object Pod default/web has no apiVersion"),
         ({"obj": {**pod(), "metadata": {}}}, "the object Pod has no name"),

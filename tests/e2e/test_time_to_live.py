@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 TTL = "workqueue.kopf.dev/ttl"
 DEFAULT = 12.0
 #: Seconds that a pod stays, by the text of its annotation; "" has the default.
-TIMES = {"0": 0.0, "5s": 5.0, "0.1m": 6.0, "": DEFAULT, "20": 20.0}
+TIMES = {"0": 0.0, "5s": 5.0, "0.1m": 6.0, "": DEFAULT, "20s": 20.0}
 PODS = 500
 #: What the operator may do, besides what is deployed.
 RULES = [

@@ -3,11 +3,15 @@
 On the in-process API server there is no garbage collector and no Deployment controller: what they would do, tests do.
 """
 
+import json
+import runpy
 import threading
 from collections import Counter
 
+import kopf
 import pytest
 import yaml
+from kubernetes.client import ApiException
 from kubernetes.client.rest import RESTClientObject
 
 from tests.lanes.promises import LANES
@@ -263,7 +267,33 @@ def test_what_the_api_server_calls_invalid_is_told_and_not_tried_again(defined):
         eventually(lambda: told(defined)["Warning", "ErrInvalid"] == 1, "the warning")
         operator.wait_until_seen("default/one failed and will not be retried: ")
         assert runs(operator, "error") == 1
+        (event,) = [each for each in defined.list("events") if each["reason"] == "ErrInvalid"]
+        assert event["message"] == "a scripted fault"
     assert deployments(defined) == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (json.dumps({"kind": "Status", "message": "spec.replicas: -1\nis too few"}), "spec.replicas: -1 is too few"),
+        (json.dumps({"kind": "Status", "message": ""}), "Unprocessable Entity"),
+        (json.dumps({"kind": "Status"}), "Unprocessable Entity"),
+        (json.dumps(["message"]), "Unprocessable Entity"),
+        ("null", "Unprocessable Entity"),
+        ("<html>", "Unprocessable Entity"),
+        (None, "Unprocessable Entity"),
+    ],
+)
+def test_a_refusal_is_told_in_the_words_of_the_api_server(body, message):
+    before = kopf.get_default_registry()
+    kopf.set_default_registry(kopf.OperatorRegistry())
+    try:
+        refusal = runpy.run_path(str(ROOT / FOOS))["refusal"]
+    finally:
+        kopf.set_default_registry(before)
+    error = ApiException(status=422, reason="Unprocessable Entity")
+    error.body = body
+    assert refusal(error) == message
 
 
 @pytest.mark.parametrize("lane", LANES)

@@ -12,11 +12,13 @@ import pytest
 
 from tests.operators.harness import PATIENCE, ROOT, eventually, run_in_process
 from tests.operators.objects import pod
-from workqueue.base.environment import duration, flag
+from workqueue.base.environment import duration, duration_text, flag
+from workqueue.base.errors import BadSetting
 from workqueue.control import Result
 from workqueue.testing.apiserver import Fault
 
 TTL = "workqueue.kopf.dev/ttl"
+DRY = " (dry run: nothing is deleted)"
 JOB = {"apiVersion": "batch/v1", "kind": "Job", "name": "import", "uid": "1", "controller": True}
 
 
@@ -119,7 +121,7 @@ def test_a_pod_without_any_time_has_finished_only_now(operator):
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("0", 0), ("90", 90), ("90s", 90), ("1.5m", 90), (" 36h ", 129_600), ("7d", 604_800), ("0.5", 0.5)],
+    [("0", 0), (" 0 ", 0), ("0s", 0), ("90s", 90), ("1.5m", 90), (" 36h ", 129_600), ("7d", 604_800), ("0.5s", 0.5)],
 )
 def test_durations(text, seconds):
     assert duration(text) == seconds
@@ -127,11 +129,24 @@ def test_durations(text, seconds):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "s", "-1", "-1s", "1w", "1h30m", "ten", "nan", "inf", "1e3", "9" * 400, "9" * 308 + "d", "\u0661", ".", "1 h"],
+    [
+        *("", "s", ".", "1w", "1 h", "1h30m", "ten", "-1s", "nans", "infs", "1e3s", "\u0661s"),
+        *("7", "90", "0.5", "0.0", "00", "-0", "-1", "nan", "inf", "1e3", "\u0661"),
+        *("9" * 400 + "s", "9" * 308 + "d"),
+    ],
 )
 def test_what_is_no_duration(text):
     with pytest.raises(ValueError):
         duration(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (0.5, "0.5s"), (90, "90s"), (5400, "90m"), (3600, "1h"), (129_600, "36h"), (604_800, "7d")],
+)
+def test_durations_are_written_as_they_are_read(seconds, text):
+    assert duration_text(seconds) == text
+    assert duration(text) == seconds
 
 
 @pytest.mark.parametrize(("text", "value"), [("true", True), (" YES", True), ("1", True), ("No", False), ("0", False)])
@@ -159,7 +174,7 @@ def clean_up(operator):
     [
         ("1h", {}, 3500),
         ("1h", {"POD_TTL": "1s"}, 3500),
-        (None, {"POD_TTL": "200"}, 100),
+        (None, {"POD_TTL": "200s"}, 100),
     ],
 )
 def test_a_pod_whose_time_is_not_over_comes_again_when_it_is(clean_up, ttl, environment, left):
@@ -183,11 +198,39 @@ def test_in_a_dry_run_it_is_said_which_pod_would_be_deleted(clean_up):
     assert said.endswith("its time to live is 10 s")
 
 
-def test_a_time_to_live_that_is_none_is_said_once_for_each_change_and_the_pod_stays(clean_up):
-    body = finished("a", ttl="soon")
-    expected = [f"{TTL}: 'soon' is not a time such as 90s, 15m, 36h or 7d, or never; the pod stays"]
+@pytest.mark.parametrize("ttl", ["soon", "7"])
+def test_a_time_to_live_that_is_none_is_said_once_for_each_change_and_the_pod_stays(clean_up, ttl):
+    body = finished("a", ttl=ttl)
+    expected = [f"{TTL}: '{ttl}' is not a time with its unit, such as 90s, 15m, 36h or 7d, or never; the pod stays"]
     assert clean_up(body, POD_TTL="1s") == (None, expected)
     assert clean_up(body, changed=False, POD_TTL="1s") == (None, [])
+
+
+def test_a_time_to_live_without_a_unit_ends_the_operator_at_its_start(operator):
+    with pytest.raises(BadSetting, match=r"^POD_TTL=7: expected a time with its unit, such as 90s, 15m, 36h or 7d"):
+        operator(POD_TTL="7")
+
+
+@pytest.mark.parametrize(
+    ("environment", "line"),
+    [
+        ({}, f"only finished pods with the annotation {TTL} are deleted{DRY}"),
+        ({"POD_TTL_DRY_RUN": "false"}, f"only finished pods with the annotation {TTL} are deleted"),
+        (
+            {"POD_TTL": "168h", "POD_TTL_DRY_RUN": "false"},
+            f"finished pods are deleted 7d after their end, or as their annotation {TTL} says",
+        ),
+        (
+            {"POD_TTL": "0"},
+            f"finished pods are deleted 0s after their end, or as their annotation {TTL} says{DRY}",
+        ),
+    ],
+)
+def test_what_is_deleted_is_said_at_the_start(operator, environment, line):
+    said = []
+    module = operator(**environment)
+    module.say_what_is_deleted(logger=SimpleNamespace(info=lambda text, *args: said.append(text % args)))
+    assert said == [line]
 
 
 # Against an API server.
@@ -232,6 +275,7 @@ def test_a_dry_run_is_the_default_and_writes_nothing(server):
         operator.wait_until_seen("pod would be deleted")
         operator.wait_until_seen("'soon' is not a time")
         operator.wait_until_idle(2)
+    assert operator.runner.output.count(f" are deleted{DRY}") == 1
     assert names(server) == ["over", "wrong"]
     assert not [each for each in server.requests if each.writes and "selfsubject" not in each.path]
 

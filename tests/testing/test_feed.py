@@ -2,8 +2,8 @@
 
 import pytest
 
-from workqueue.base.errors import InvalidObject
-from workqueue.testing import Harness
+from workqueue.base.errors import ConfigurationError, InvalidObject
+from workqueue.testing import Harness, make_request
 
 
 def named(name="web", namespace="default", **fields):
@@ -196,3 +196,79 @@ def test_a_cache_is_read_as_that_of_an_operator(cluster):
     assert objects.by_index("namespace", "other") == [objects.get("other/b")]
     assert (len(objects.indexer), objects.statistics().cache.objects) == (2, 2)
     assert (objects.resource.group, objects.resource.kind, objects.resource.namespaced) == ("", "Pod", True)
+
+
+# One's own writes.
+
+
+def test_what_was_written_is_waited_for_no_longer_than_it_is_there(cluster):
+    first = cluster.apply(named())
+    second = cluster.apply(named(spec={"nodeName": "n1"}))
+    for body in (first, second):
+        version = body["metadata"]["resourceVersion"]
+        assert cluster.objects.wait_for("default/web", resource_version=version) == second
+    last = cluster.delete(("default", "web"))
+    assert cluster.objects.wait_for("default/web", resource_version=last["metadata"]["resourceVersion"]) is None
+    cluster.objects.expect_gone("default/web", uid=first["metadata"]["uid"])
+    before = cluster.clock.now()
+    cluster.objects.expect_gone("default/never", uid="u")
+    assert cluster.clock.now() == before
+
+
+def test_a_recreated_object_is_not_the_one_that_was_expected_to_go(cluster):
+    first = cluster.apply(named())
+    cluster.recreate("default/web")
+    cluster.objects.expect_gone("default/web", uid=first["metadata"]["uid"])
+
+
+def test_what_does_not_come_is_told_at_once_with_what_to_do(cluster):
+    body = cluster.apply(named())
+    with pytest.raises(TimeoutError, match=r"for default/web at resourceVersion 77: nobody .* has to apply\(\)"):
+        cluster.objects.wait_for("default/web", resource_version="77")
+    with pytest.raises(TimeoutError, match=r"for the end of default/web with uid .*: nobody .* or delete\(\)"):
+        cluster.objects.expect_gone("default/web", uid=body["metadata"]["uid"])
+    with cluster.objects.disconnected():
+        last = cluster.apply(named(spec={"nodeName": "n1"}))["metadata"]["resourceVersion"]
+        with pytest.raises(TimeoutError, match="nobody brings it"):
+            cluster.objects.wait_for("default/web", resource_version=last)
+    assert cluster.objects.wait_for("default/web", resource_version=last)["spec"] == {"nodeName": "n1"}
+    assert cluster.clock.now() == 0
+
+
+def test_a_run_may_wait_for_what_it_wrote(cluster):
+    answers = []
+
+    def reconcile(request):
+        written = made.apply(named(spec={"seen": True}))
+        answers.append(made.objects.wait_for(request.key, resource_version=written["metadata"]["resourceVersion"]))
+
+    with Harness(reconcile) as made:
+        made.apply(named())
+        made.run_until_idle()
+    assert [answer["spec"] for answer in answers] == [{"seen": True}] * 2
+
+
+# Wrong use.
+
+
+@pytest.mark.parametrize("body", ["x", None, ["web"], 1])
+def test_what_is_no_object_is_told_as_such(cluster, body):
+    with pytest.raises(InvalidObject, match=r"is no object: expected its body, a mapping with metadata\.name"):
+        cluster.apply(body)
+
+
+@pytest.mark.parametrize("existing", [named(), "web", 1, None])
+def test_what_exists_is_a_list(existing):
+    with pytest.raises(ConfigurationError, match=r"existing=.*: expected objects in a list"):
+        Harness(lambda request: None, existing=existing)
+    with pytest.raises(ConfigurationError, match=r"make_request\(cache\)=.*: expected objects in a list"):
+        make_request("default/web", cache=existing)
+
+
+def test_indexes_have_names():
+    with pytest.raises(ConfigurationError, match=r"indexers=\['node'\]: expected index functions by name"):
+        Harness(lambda request: None, indexers=["node"])
+    with pytest.raises(
+        ConfigurationError, match=r"make_request\(indexers\)=\['node'\]: expected index functions by name"
+    ):
+        make_request("default/web", indexers=["node"])

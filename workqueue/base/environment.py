@@ -62,16 +62,31 @@ def flag(text: str) -> bool:
 
 
 def duration(text: str) -> float:
-    """A time such as ``90``, ``90s``, ``15m``, ``36h`` or ``7d``.
+    """A time such as ``90s``, ``15m``, ``36h`` or ``7d``; or ``0``, which is the same in each unit.
+
+    A number alone is refused: who writes 7 may mean days, and what is done after 7 seconds may be done for good.
 
     :return: seconds.
     :raises ValueError: if it is not that, or less than 0.
     """
     text = text.strip()
-    number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "s")
-    if not number.replace(".", "", 1).isdecimal() or not number.isascii():
+    if text == "0":
+        return 0.0
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not number.replace(".", "", 1).isdecimal() or not number.isascii():
         raise ValueError(text)
     seconds = float(number) * _UNITS[unit]
     if seconds == float("inf"):
         raise ValueError(text)
     return seconds
+
+
+def duration_text(seconds: float) -> str:
+    """A time as :func:`duration` reads it, in the largest unit of which it is a whole number: ``7d``.
+
+    :param seconds: how long; not negative.
+    """
+    for unit, size in reversed(_UNITS.items()):
+        if seconds and seconds % size == 0:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:g}s"

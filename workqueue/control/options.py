@@ -1,9 +1,11 @@
 """What a user may choose of a controller's queue."""
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import TypedDict
 
 from workqueue.base.keys import ObjectKey
+from workqueue.control.result import ReconcileFunc
 from workqueue.queues import Debounce, RateLimiter
 
 #: Seconds after which a key of low priority has its turn whatever else there is.
@@ -23,3 +25,13 @@ class QueueOptions(TypedDict, total=False):
     fairness: Callable[[ObjectKey], Hashable]
     #: How long the changes of one object are gathered into one run; not at all by default.
     debounce: Debounce
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a controller is made of, so that a test can make another one like it."""
+
+    reconcile: ReconcileFunc
+    max_retries: int | None
+    timeout: float | None
+    queue: QueueOptions

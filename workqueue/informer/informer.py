@@ -141,6 +141,21 @@ class Informer:
         """See :meth:`Progress.expect_gone`."""
         self.progress.expect_gone(key, uid=uid, read=lambda: self._indexer.entry(key), timeout=timeout)
 
+    # For tests, which may lend an operator's informer.
+
+    @property
+    def handlers(self) -> tuple[Handler, ...]:
+        """Those that were added, in that order."""
+        with self._lock:
+            return self._handlers
+
+    def forget_handler(self, handler: Handler) -> None:
+        """Tell a handler of nothing that happens from now on."""
+        with self._lock:
+            self._handlers = tuple(each for each in self._handlers if each is not handler)
+            left = tuple(each for each in self._listeners[handler.kind] if each is not handler)
+            self._listeners = {**self._listeners, handler.kind: left}
+
     # For the lane that brings the events.
 
     def stop(self) -> None:

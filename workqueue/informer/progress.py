@@ -33,6 +33,8 @@ class Progress:
         #: When the resource was first known to be served; None before.
         self._served_at: float | None = None
         self._stopped = False
+        #: Why nothing comes any more, in a few words; of the latest stop.
+        self._why_stopped = ""
         #: By namespace ("" is all of them): every change up to this resourceVersion is in the cache.
         self._positions: dict[str, int] = {}
         #: How many wait for each key.
@@ -92,10 +94,13 @@ class Progress:
         with self._changed:
             self._stale = why
 
-    def stop(self) -> None:
-        """Wake those who wait for what will not come."""
+    def stop(self, why: str = "the operator stops") -> None:
+        """Wake those who wait for what will not come.
+
+        :param why: in a few words.
+        """
         with self._changed:
-            self._stopped = True
+            self._stopped, self._why_stopped = True, why
             self._changed.notify_all()
 
     def renew(self) -> None:
@@ -218,7 +223,7 @@ class Progress:
         with self._awaiting(key), self._changed:
             while not true():
                 if self._stopped:
-                    raise TimeoutError(f"waited for {what}: the operator stops")
+                    raise TimeoutError(f"waited for {what}: {self._why_stopped}")
                 if until <= self._clock.now():
                     raise TimeoutError(f"waited {timeout:g} s for {what}: the cache has not come so far")
                 self._clock.wait(self._changed, until)

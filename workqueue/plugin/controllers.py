@@ -9,7 +9,7 @@ from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError
 from workqueue.base.keys import ObjectKey
 from workqueue.control import Controller, ControllerStatistics, ParkedKey, Readiness, ReconcileFunc, WatchedLoop
-from workqueue.control.options import MAX_STARVATION, QueueOptions
+from workqueue.control.options import MAX_STARVATION, QueueOptions, Recipe
 from workqueue.informer import HandlerFunc
 from workqueue.informer.relations import MapFunc, OwnerHandler, check_function, map_handler
 from workqueue.plugin.kopf_errors import judge
@@ -47,6 +47,8 @@ class ManagedController:
         self._workers = workers
 
         options = {"max_starvation": MAX_STARVATION, **options}
+        #: For :meth:`workqueue.testing.Harness.of`, which lends queue and controller of its own.
+        self.recipe = Recipe(reconcile, max_retries, timeout, options)
 
         def make() -> tuple[PriorityQueue[ObjectKey], Controller]:
             queue: PriorityQueue[ObjectKey] = PriorityQueue(

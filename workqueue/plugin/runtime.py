@@ -203,6 +203,12 @@ class Runtime:
                 self.metrics.events_opened(self._outbox.statistics)
             return EventRecorder(component, outbox=self._outbox)
 
+    @property
+    def outbox(self) -> Outbox | None:
+        """What sends the events of all recorders; None as long as there are none."""
+        with self._lock:
+            return self._outbox
+
     # Kopf's activities.
 
     async def _startup(self, settings: kopf.OperatorSettings, **_: Any) -> None:

@@ -14,6 +14,7 @@ from workqueue.base.clock import Clock
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import NAMESPACE_INDEX, Compression, Indexer, IndexFunc, Lister, Reader, Transform, namespace
 from workqueue.control import ReconcileFunc
+from workqueue.control.events import Outbox
 from workqueue.control.options import QueueOptions
 from workqueue.informer import HandlerFunc, Informer, InformerStatistics, Resyncer
 from workqueue.informer.lane import Difference, LaneName
@@ -65,6 +66,8 @@ class ResourceInformer:
         self._resyncer: Resyncer | None = Resyncer(self.informer, period=resync) if resync else None
         self._consistency_check = consistency_check
         self._checker: ConsistencyCheck | None = self._make_checker()
+        #: Of what resource it is while a test brings the events: see :meth:`workqueue.testing.Harness.of`.
+        self.lent_as: Any = None
         #: What was asked for.
         self.wanted_lane = lane
         #: Kopf watches for its handlers, whichever lane runs.
@@ -130,6 +133,9 @@ class ResourceInformer:
     @property
     def resource(self) -> kopf.Resource | None:
         """What the cluster serves under the name; None until Kopf has found it."""
+        if self.lent_as is not None:
+            lent: kopf.Resource = self.lent_as
+            return lent
         return self.stream_lane.resource if self.lane is self.stream_lane else self.handlers_lane.resource
 
     def wait_for(
@@ -163,6 +169,11 @@ class ResourceInformer:
         :raises InvalidKey: if the key names no object.
         """
         self.informer.expect_gone(ObjectKey.of(key), uid=uid, timeout=timeout)
+
+    @property
+    def outbox(self) -> Outbox | None:
+        """What sends the events of the operator's recorders; None as long as there are none. For tests."""
+        return self._runtime.outbox
 
     def statistics(self) -> InformerStatistics:
         """The informer at this instant."""

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache import NAMESPACE_INDEX, Indexer, IndexFunc, Lister, Reader, Transform, namespace
+from workqueue.cache import Lister, Reader
 from workqueue.informer import Handler, HandlerFunc, Informer, InformerStatistics, Kind
-from workqueue.testing.clock import FakeClock
-from workqueue.testing.objects import Numbers, Objects
+from workqueue.testing.objects import Objects, checked_objects
 
 F = TypeVar("F", bound=HandlerFunc)
+#: Why :meth:`FakeInformer.wait_for` does not wait.
+NOBODY = "nobody brings it meanwhile; the client that a test stands in with has to apply() or delete() what it writes"
 #: A key in any of its forms.
 KeyLike = ObjectKey | tuple[str, str] | str
 
@@ -42,37 +43,64 @@ class FakeInformer:
         self,
         name: str,
         *,
-        kind: str,
-        api_version: str,
-        namespaced: bool,
+        objects: Objects,
+        informer: Informer,
         existing: Iterable[Mapping[str, Any]],
-        indexers: Mapping[str, IndexFunc] | None,
-        transform: Transform | None,
-        numbers: Numbers,
-        clock: FakeClock,
         failed: Callable[[BaseException], None],
         told: Callable[[], None],
+        known: Callable[[FakeResource], None] = lambda _: None,
     ) -> None:
-        """For the harness: see :meth:`workqueue.testing.Harness.informer`.
+        """For the harness: see :meth:`workqueue.testing.Harness.informer` and :meth:`workqueue.testing.Harness.feed`.
 
+        :param objects: what is in the cluster; nothing so far.
+        :param informer: cache and handlers, with nothing in the cache. It is the operator's own if that is lent.
+        :param existing: what is there at the start.
         :param failed: told of what a handler raised.
         :param told: called when handlers were told of all there is.
+        :param known: called once the first object has told what the resource is, if nothing else did.
         """
-        group, _, version = api_version.rpartition("/")
         self.name = name
-        self.resource = FakeResource(group, version, kind, name.partition(".")[0], namespaced)
-        self._objects = Objects(numbers, kind=kind, api_version=api_version, namespaced=namespaced)
-        indexes: dict[str, IndexFunc] = {NAMESPACE_INDEX: namespace(), **(indexers or {})}
-        self._informer = Informer(name, indexer=Indexer(indexes, transform=transform), clock=clock)
+        self._objects = objects
+        self._informer = informer
         self._failed = failed
         self._told = told
+        self._known = known
         self._connected = True
-        for body in existing:
-            self._objects.put(body)
-        self._informer.replace(self._objects.all())
-        self._informer.progress.mark_served()
-        self._informer.progress.mark_synced()
-        self._informer.progress.mark_told()
+        for body in checked_objects(existing, what="existing"):
+            objects.put(body)
+        #: The handlers that were there before, and their functions.
+        self._lent: dict[Handler, HandlerFunc] = {}
+        for handler in informer.handlers:
+            self._lent[handler], handler.function = handler.function, self._watched(handler.function)
+        informer.progress.stop(NOBODY)
+        informer.replace(objects.all(), initial=True)
+        informer.progress.mark_served()
+        informer.progress.mark_synced()
+        informer.progress.mark_told()
+        if self.resource is not None:
+            known(self.resource)
+
+    @property
+    def resource(self) -> FakeResource | None:
+        """What it is of; None until the first object has told."""
+        objects = self._objects
+        if objects.kind is None or objects.api_version is None or objects.namespaced is None:
+            return None
+        group, _, version = objects.api_version.rpartition("/")
+        return FakeResource(group, version, objects.kind, self.name.partition(".")[0], objects.namespaced)
+
+    def deliver_existing(self) -> None:
+        """For the harness: tell handlers of what is there at the start."""
+        self._deliver()
+
+    def give_back(self) -> None:
+        """For the harness: leave the informer as if there had been no test."""
+        for handler in self._informer.handlers:
+            if handler in self._lent:
+                handler.function = self._lent[handler]
+            else:
+                self._informer.forget_handler(handler)
+        self._informer.renew()
 
     # What happens in the cluster.
 
@@ -83,10 +111,13 @@ class FakeInformer:
 
         :param body: the whole object; apiVersion and kind may be left out.
         :return: the object as it is then, with uid, resourceVersion, generation and creationTimestamp.
-        :raises InvalidObject: if it has no name.
+        :raises InvalidObject: if it is none, or has no name.
         :raises ConfigurationError: if it is none of this resource.
         """
+        known = self.resource is not None
         stored, changed = self._objects.put(body)
+        if not known and self.resource is not None:
+            self._known(self.resource)
         if changed:
             self._show(stored)
         return stored
@@ -180,6 +211,32 @@ class FakeInformer:
         """False while the watch is cut."""
         return self._informer.has_synced
 
+    def wait_for(self, key: KeyLike, *, resource_version: str, timeout: float = 30.0) -> dict[str, Any] | None:
+        """What the cache has, if it has come as far as your own write. It does not sleep: nobody would bring anything.
+
+        So let the client of the test :meth:`apply` what it is to write, and answer with what came of it.
+
+        :param key: its key, in any form.
+        :param resource_version: of the answer to the write.
+        :param timeout: as of the real one; it is not waited for.
+        :return: the object as the cache has it then; None if it is gone again.
+        :raises TimeoutError: if the cache has not come so far.
+        :raises RuntimeError: in a thread that runs an event loop, as the real one.
+        """
+        found = self._informer.wait_for(ObjectKey.of(key), version=str(resource_version), timeout=timeout)
+        return None if found is None else found.decode()
+
+    def expect_gone(self, key: KeyLike, *, uid: str, timeout: float = 30.0) -> None:
+        """Nothing, if the cache does not hold the object any more that you deleted. See :meth:`wait_for`.
+
+        :param key: its key, in any form.
+        :param uid: the object's; a successor under its name is another one.
+        :param timeout: as of the real one; it is not waited for.
+        :raises TimeoutError: if the cache holds it.
+        :raises RuntimeError: in a thread that runs an event loop, as the real one.
+        """
+        self._informer.expect_gone(ObjectKey.of(key), uid=uid, timeout=timeout)
+
     def statistics(self) -> InformerStatistics:
         """The informer at this instant."""
         return self._informer.statistics()
@@ -187,6 +244,10 @@ class FakeInformer:
     def _listen(self, function: HandlerFunc, kind: Kind) -> None:
         Handler(function, kind=kind, clock=self._informer.clock)  # says what is wrong with it, before it is wrapped
 
+        self._informer.add_handler(self._watched(function), kind=kind)
+        self._told()
+
+    def _watched(self, function: HandlerFunc) -> HandlerFunc:
         @functools.wraps(function)
         def watched(**event: object) -> object:
             try:
@@ -195,8 +256,7 @@ class FakeInformer:
                 self._failed(error)
                 raise
 
-        self._informer.add_handler(watched, kind=kind)
-        self._told()
+        return watched
 
     def _show(self, body: Mapping[str, Any]) -> None:
         """What a watch tells of an object that is in this state, or has gone in it."""
@@ -206,6 +266,7 @@ class FakeInformer:
             self._informer.apply(body)
         else:
             self._informer.remove(body)
+        self._informer.progress.reached(body["metadata"]["resourceVersion"], namespace="")
         self._deliver()
 
     def _deliver(self) -> None:

@@ -5,12 +5,14 @@ Everything is counted and nothing random, so that a test that failed can be had 
 
 import copy
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from workqueue.base.errors import ConfigurationError
+from workqueue.base.errors import ConfigurationError, InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
+from workqueue.base.text import told
+from workqueue.cache import NAMESPACE_INDEX, IndexFunc, namespace
 
 #: What is slept and waited is counted from here: the wall clock of tests, seconds since 1970. Midnight of 2026 in UTC.
 EPOCH = 1_767_225_600
@@ -45,10 +47,10 @@ class Numbers:
 class Objects:
     """The objects of one resource as an API server has them, whoever watches."""
 
-    def __init__(self, numbers: Numbers, *, kind: str, api_version: str, namespaced: bool) -> None:
+    def __init__(self, numbers: Numbers, *, kind: str | None, api_version: str | None, namespaced: bool | None) -> None:
         """:param numbers: the cluster's.
-        :param kind, api_version: what objects are that do not say it.
-        :param namespaced: whether they are in namespaces.
+        :param kind, api_version: what objects are that do not say it; None if the first object is to tell.
+        :param namespaced: whether they are in namespaces; None if the first object is to tell.
         """
         self.kind = kind
         self.api_version = api_version
@@ -79,11 +81,14 @@ class Objects:
 
         :param given: the whole object.
         :return: the object; and whether it is anything new. One that has to go, and has no finalizer left, is gone.
-        :raises InvalidObject: if it has no name.
+        :raises InvalidObject: if it is none, or has no name.
         :raises ConfigurationError: if it is none of this resource.
         """
+        if not isinstance(given, Mapping):
+            raise InvalidObject(f"{told(given)[:100]} is no object: expected its body, a mapping with metadata.name")
         body = copy.deepcopy(dict(given))
         key = object_key(body)
+        self._learn(body, key)
         body = {"apiVersion": self.api_version, "kind": self.kind, **body}
         if (body["apiVersion"], body["kind"]) != (self.api_version, self.kind):
             raise ConfigurationError(
@@ -109,6 +114,14 @@ class Objects:
         if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
             del self._objects[key]
         return copy.deepcopy(body), True
+
+    def _learn(self, body: Mapping[str, Any], key: ObjectKey) -> None:
+        if self.kind is None or self.api_version is None:
+            if not body.get("kind") or not body.get("apiVersion"):
+                raise ConfigurationError(f"{key}: give it kind and apiVersion, as nothing else says what it is")
+            self.kind, self.api_version = str(body["kind"]), str(body["apiVersion"])
+        if self.namespaced is None:
+            self.namespaced = bool(key.namespace)
 
     def delete(self, key: ObjectKey) -> dict[str, Any]:
         """Have an object deleted: it goes at once, or once it has no finalizer any more.
@@ -148,6 +161,33 @@ class Objects:
                 metadata[field] = before[field]
         changed = _wanted(body) != _wanted(former)
         metadata["generation"] = before["generation"] + changed
+
+
+def checked_objects(existing: object, *, what: str) -> list[Mapping[str, Any]]:
+    """Several objects, as a test gives them.
+
+    :param existing: the objects.
+    :param what: where they were given, for the error.
+    :raises ConfigurationError: if that is no list of objects, such as one object alone.
+    """
+    if isinstance(existing, Mapping | str | bytes) or not isinstance(existing, Iterable):
+        raise ConfigurationError(f"{what}={told(existing)[:100]}: expected objects in a list")
+    return list(existing)
+
+
+def checked_indexers(indexers: object, *, what: str) -> dict[str, IndexFunc]:
+    """Indexes by their names, and the one by namespace.
+
+    :param indexers: the indexes.
+    :param what: where they were given, for the error.
+    :raises ConfigurationError: if they have no names.
+    """
+    if not isinstance(indexers, Mapping | None):
+        raise ConfigurationError(
+            f"{what}={told(indexers)[:100]}: expected index functions by name, such as "
+            '{"node": field("spec.nodeName")}'
+        )
+    return {NAMESPACE_INDEX: namespace(), **(indexers or {})}
 
 
 def _wanted(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache import NAMESPACE_INDEX, Indexer, IndexFunc, namespace
+from workqueue.cache import Indexer, IndexFunc
 from workqueue.control import Lifetime, Request
 from workqueue.control.context import KeyLogger, RunContext
 from workqueue.control.lifetime import Ending
-from workqueue.testing.objects import Numbers, Objects
+from workqueue.testing.objects import Numbers, Objects, checked_indexers, checked_objects
 from workqueue.testing.passing import PassingClock
 
 logger = logging.getLogger("workqueue.control")
@@ -44,14 +44,15 @@ def make_request(
     :param grace: seconds that are left of an operator that stops; None for one that does not.
     :raises InvalidKey: if it is a key and none.
     :raises InvalidObject: if an object has no name.
+    :raises ConfigurationError: if ``cache`` is no list, or ``indexers`` have no names.
     """
     clock = _AlwaysPassing()
-    others = list(cache)
+    others = checked_objects(cache, what="make_request(cache)")
     if isinstance(what, Mapping):
         key, given = object_key(what), [*others, what]
     else:
         key, given = ObjectKey.of(what), others
-    indexer = Indexer({NAMESPACE_INDEX: namespace(), **(indexers or {})})
+    indexer = Indexer(checked_indexers(indexers, what="make_request(indexers)"))
     numbers = Numbers(clock.now)
     for body in given:
         kind, version = str(body.get("kind", "Pod")), str(body.get("apiVersion", "v1"))

@@ -49,7 +49,8 @@ class EventRecorder:
     ) -> None:
         """Record an event. It is sent later, by another thread; one that is none is a line in the log.
 
-        :param obj: what it is about: an object's body, a pykube object, or the fields of a reference to one.
+        :param obj: what it is about: an object's body, an object of pykube or of the official client, or the
+            fields of a reference to one.
         :param type: "Normal" or "Warning".
         :param reason: why, in one word in UpperCamelCase: programs may look at it.
         :param message: for people; at most 1024 bytes of it are kept.

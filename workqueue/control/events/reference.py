@@ -50,12 +50,19 @@ def reference_of(obj: object) -> Reference:
     """A reference to an object.
 
     :param obj: a body as ``request.get()`` returns it; something that has one as its ``obj``, as pykube's objects do;
-        or the fields of a reference: kind, apiVersion, name, and as far as known namespace, uid, fieldPath.
+        an object of the official client; or the fields of a reference: kind, apiVersion, name, and as far as known
+        namespace, uid, fieldPath.
     :raises NotRecordable: if it is none of them, or lacks its kind, its apiVersion or its name.
     """
     body = obj if isinstance(obj, Mapping) else getattr(obj, "obj", None)
+    model = _fields(obj) if body is None else None
+    if model is not None:
+        body = {**model, "metadata": _fields(model.get("metadata"))}
     if not isinstance(body, Mapping):
-        raise NotRecordable(f"{type(obj).__name__} is no object: expected a body, a pykube object or a reference")
+        raise NotRecordable(
+            f"{type(obj).__name__} is no object: expected a body, an object of pykube or of the official client, or a "
+            "reference"
+        )
     metadata = body.get("metadata")
     named = metadata if isinstance(metadata, Mapping) else body
     reference = Reference(
@@ -70,8 +77,22 @@ def reference_of(obj: object) -> Reference:
     )
     for field, value in (("kind", reference.kind), ("apiVersion", reference.api_version), ("name", reference.name)):
         if not value:
-            raise NotRecordable(f"the object {str(reference).strip() or 'given'} has no {field}")
+            lacking = f"the object {str(reference).strip() or 'given'} has no {field}"
+            if model is not None and field != "name":
+                lacking += ": the official client's lists leave it out; set kind and api_version of the object before"
+            raise NotRecordable(lacking)
     return reference
+
+
+def _fields(obj: object) -> dict[str, Any] | None:
+    """The fields of an object of the official client by their names in JSON, whose values are as it has them; or None.
+
+    Its ``to_dict`` would read the whole object, and has other names.
+    """
+    names = getattr(obj, "attribute_map", None)
+    if not isinstance(names, Mapping):
+        return None
+    return {str(name): getattr(obj, attribute, None) for attribute, name in names.items()}
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:
