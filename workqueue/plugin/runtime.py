@@ -65,7 +65,7 @@ class Runtime:
         self.login = Login()
         self.metrics = PrometheusMetrics()
         self.metrics.loop_opened(self._loop_statistics)
-        #: Set by the managers; the last that says something counts.
+        #: Set by the managers: see :meth:`say`.
         self.bind: str | None = None
         self.namespaces: Collection[str] | None = None
         self.grace: float = 20.0
@@ -74,6 +74,8 @@ class Runtime:
         self.rate: tuple[float, int] | None = None
         self.clock: Clock = RealClock()
         self.metrics.clients_opened(self.login.statistics)
+        #: What of these a manager has said.
+        self._said: dict[str, Any] = {}
 
         self._informers: list[ResourceInformer] = []
         self._controllers: dict[str, ManagedController] = {}
@@ -111,6 +113,22 @@ class Runtime:
         return found
 
     # While the operator is put together.
+
+    def say(self, values: Mapping[str, Any]) -> None:
+        """A manager gives values that hold for the whole operator.
+
+        :param values: by the names of this class; a manager that does not care says nothing.
+        :raises ConfigurationError: if another manager has said otherwise; nothing is changed then.
+        """
+        for name, value in values.items():
+            if name in self._said and _comparable(self._said[name]) != _comparable(value):
+                raise ConfigurationError(
+                    f"Manager({_shown(name, value)}), but another Manager of this operator has said "
+                    f"{_shown(name, self._said[name])}: say it in one of them, or the same in both"
+                )
+        for name, value in values.items():
+            self._said.setdefault(name, value)
+            setattr(self, name, self._said[name])
 
     def informer(
         self,
@@ -408,3 +426,18 @@ class Runtime:
     def _stop_kopf(self) -> None:
         if self._loop is not None and not stop_operator(self._loop):
             logger.error("%s; Kopf could not be told to stop", self._reason)
+
+
+def _comparable(value: object) -> object:
+    """Namespaces are the same in any order."""
+    return set(value) if isinstance(value, tuple) and all(isinstance(each, str) for each in value) else value
+
+
+def _shown(name: str, value: Any) -> str:
+    """A value as its manager was given it."""
+    match name:
+        case "rate":
+            return f"qps={value[0]!r}, burst={value[1]!r}"
+        case "namespaces":
+            return f"namespaces={list(value)!r}"
+    return f"{name}={value!r}"
