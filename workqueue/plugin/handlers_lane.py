@@ -65,6 +65,8 @@ class HandlersLane:
         self._login = login
         self._ambiguous = ambiguous
         self._settling = False
+        #: True once a user's function, or a controller, wants to be told of the objects.
+        self.has_handlers = False
         self.renew()
 
         async def intake(event: Any, **_: Any) -> None:
@@ -97,6 +99,7 @@ class HandlersLane:
         :param kind: what it wants to hear of.
         """
         handler = self._informer.add_handler(function, kind=kind)
+        self.has_handlers = True
 
         async def deliver(**_: Any) -> None:
             if not self._idle:

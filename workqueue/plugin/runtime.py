@@ -33,7 +33,7 @@ from workqueue.plugin.endurance import Endurance
 from workqueue.plugin.entrance import Entrance, patience
 from workqueue.plugin.event_sink import KubernetesEventSink
 from workqueue.plugin.impatience import Impatience
-from workqueue.plugin.internals import hook_in, on_stop, selectors, stop_operator
+from workqueue.plugin.internals import has_handlers_of_others, hook_in, on_stop, selectors, stop_operator
 from workqueue.plugin.lane_choice import choose_lanes
 from workqueue.plugin.login import Login
 from workqueue.plugin.noise import PREFIX, HandlerNoise, RunFieldsEverywhere, leave_finalizers_alone
@@ -144,6 +144,7 @@ class Runtime:
         lane: LaneName,
     ) -> ResourceInformer:
         """See :meth:`workqueue.Manager.informer`."""
+        self._check_not_running(f"informer({str(spec)!r})")
         if lane not in get_args(LaneName):
             raise ConfigurationError(
                 f"informer({str(spec)!r}): lane={lane!r}, expected one of {', '.join(get_args(LaneName))}"
@@ -187,6 +188,7 @@ class Runtime:
         options: QueueOptions,
     ) -> ManagedController:
         """See :meth:`workqueue.Manager.controller`."""
+        self._check_not_running(f"controller {name!r}")
         if unknown := sorted(set(options) - QueueOptions.__optional_keys__):
             raise ConfigurationError(
                 f"controller {name!r}: there is no option {', '.join(unknown)}; "
@@ -212,6 +214,15 @@ class Runtime:
         )
         self._controllers[name] = controller
         return controller
+
+    def _check_not_running(self, made: str) -> None:
+        """What is made too late would be dead: Kopf has been told what to watch, and threads have been started."""
+        loop = self._loop
+        # Should a run have ended without its cleanup, its loop is there still, and stands still.
+        if loop is not None and loop.is_running():
+            raise ConfigurationError(
+                f"{made}: the operator runs already; make informers and controllers while the file is loaded"
+            )
 
     def recorder(self, component: str) -> EventRecorder:
         """See :meth:`workqueue.Manager.recorder`; from any thread."""
@@ -403,12 +414,29 @@ class Runtime:
             "controller %s: caches synced, %d keys queued, starting %d workers",
             managed.name, len(controller.queue), controller.workers,
         )  # fmt: skip
+        self._tell_of_idleness(managed)
         try:
             controller.start()
         except RuntimeError as error:
             if self._stopping.is_set():
                 return  # meanwhile: nothing is there any more that it could run on
             self.fatal(f"controller {managed.name} could not start its {controller.workers} workers: {error}")
+
+    def _tell_of_idleness(self, managed: ManagedController) -> None:
+        """Whoever forgot the handlers sees an operator that is well and does nothing."""
+        # What adds keys later can be no handler of ours that does not exist yet; it may be one of Kopf's.
+        sources = managed.wait_for or tuple(self._informers)
+        if (
+            not any(source.handlers_lane.has_handlers for source in sources)
+            and not managed.queue.statistics().adds
+            and not has_handlers_of_others(self._registry, ours=(PREFIX,))
+        ):
+            name = str(sources[0].spec).partition(".")[0] if sources else "informer"
+            logger.warning(
+                "controller %s: nothing adds keys to it: put @%s.on_add, @%s.on_update and @%s.on_delete above "
+                "functions that call controller.add(key)",
+                managed.name, name, name, name,
+            )  # fmt: skip
 
     def fatal(self, reason: str) -> None:
         """End the operator with one line and a status that is not 0; from any thread. The first reason stands."""
