@@ -4,6 +4,26 @@ import functools
 import inspect
 
 
+def wrong_shape(function: object, *, argument: str) -> str:
+    """Why something is no plain function of one argument, in a few words; "" if it is, or if that cannot be told.
+
+    :param function: what a user gave, to be called in line.
+    :param argument: what the one argument is.
+    """
+    if not callable(function):
+        return "expected a function"
+    if is_async(function):
+        return "it is async, and would be called in line: expected a plain function"
+    if why := cannot_take(function, object()):
+        return f"it must take one argument, {argument}: {why}"
+    return ""
+
+
+def name_of(function: object) -> str:
+    """What a line calls a function by, or what was given in its place."""
+    return str(getattr(function, "__name__", None) or repr(function))
+
+
 def is_async(function: object) -> bool:
     """Whether a call returns something to be awaited, or to be iterated over asynchronously, and runs nothing."""
     while isinstance(function, functools.partial):

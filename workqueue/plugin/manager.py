@@ -135,7 +135,7 @@ class Manager:
         name: str,
         reconcile: ReconcileFunc,
         *,
-        wait_for: Sequence[ResourceInformer] = (),
+        wait_for: Sequence[ResourceInformer] | ResourceInformer = (),
         workers: int = 1,
         max_retries: int | None = None,
         timeout: float | None = None,

@@ -149,7 +149,13 @@ class Runtime:
             raise ConfigurationError(
                 f"informer({str(spec)!r}): lane={lane!r}, expected one of {', '.join(get_args(LaneName))}"
             )
-        if not isinstance(cache_sync_timeout, int | float) or not cache_sync_timeout > 0:
+        if type(metadata_only) is not bool:
+            raise ConfigurationError(
+                f"informer({str(spec)!r}): metadata_only={metadata_only!r}, expected True or False"
+            )
+        if isinstance(cache_sync_timeout, bool) or not (
+            isinstance(cache_sync_timeout, int | float) and cache_sync_timeout > 0
+        ):
             raise ConfigurationError(
                 f"informer({str(spec)!r}): cache_sync_timeout={cache_sync_timeout!r}, expected > 0"
             )
@@ -180,7 +186,7 @@ class Runtime:
         name: str,
         reconcile: ReconcileFunc,
         *,
-        wait_for: Sequence[ResourceInformer],
+        wait_for: Sequence[ResourceInformer] | ResourceInformer,
         workers: int,
         max_retries: int | None,
         timeout: float | None,
@@ -189,6 +195,8 @@ class Runtime:
     ) -> ManagedController:
         """See :meth:`workqueue.Manager.controller`."""
         self._check_not_running(f"controller {name!r}")
+        if not (isinstance(name, str) and name.strip() and name.isprintable()):
+            raise ConfigurationError(f"controller {name!r}: expected a name, such as 'pods'")
         if unknown := sorted(set(options) - QueueOptions.__optional_keys__):
             raise ConfigurationError(
                 f"controller {name!r}: there is no option {', '.join(unknown)}; "

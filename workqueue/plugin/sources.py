@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 import kopf
 
 from workqueue.base.clock import Clock
+from workqueue.base.errors import ConfigurationError, IndexConflict
+from workqueue.base.functions import name_of, wrong_shape
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import NAMESPACE_INDEX, Compression, Indexer, IndexFunc, Lister, Reader, Transform, namespace
 from workqueue.control import ReconcileFunc
@@ -58,6 +60,15 @@ class ResourceInformer:
         self.cache_sync_timeout = cache_sync_timeout
         self._runtime = runtime
         self._resync = resync
+        if transform is not None and (why := wrong_shape(transform, argument="the object")):
+            raise ConfigurationError(f"informer({str(spec)!r}): transform={name_of(transform)}: {why}")
+        if indexers is not None and not isinstance(indexers, Mapping):
+            raise ConfigurationError(
+                f"informer({str(spec)!r}): indexers={indexers!r}: expected index functions by their names, such as "
+                "{'node': field('spec.nodeName')}"
+            )
+        if indexers and NAMESPACE_INDEX in indexers:
+            raise IndexConflict(f"indexer conflict: {NAMESPACE_INDEX} exist already")
         every: dict[str, IndexFunc] = {NAMESPACE_INDEX: namespace(), **(indexers or {})}
         indexer = Indexer(every, transform=transform, compression=compression, metadata_only=metadata_only)
         self.informer = Informer(name, indexer=indexer, clock=clock)
@@ -189,7 +200,7 @@ class ResourceInformer:
         :param workers, max_retries, timeout, max_replacements, queue: as of :meth:`workqueue.Manager.controller`.
         """
         return self._runtime.controller(
-            name or self.name,
+            self.name if name is None else name,
             reconcile,
             wait_for=[self],
             workers=workers,
