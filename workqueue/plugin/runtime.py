@@ -34,6 +34,7 @@ from workqueue.plugin.entrance import Entrance, patience
 from workqueue.plugin.event_sink import KubernetesEventSink
 from workqueue.plugin.impatience import Impatience
 from workqueue.plugin.internals import has_handlers_of_others, hook_in, on_stop, selectors, stop_operator
+from workqueue.plugin.lack import Reminder
 from workqueue.plugin.lane_choice import choose_lanes
 from workqueue.plugin.login import Login
 from workqueue.plugin.noise import PREFIX, HandlerNoise, RunFieldsEverywhere, leave_finalizers_alone
@@ -82,6 +83,7 @@ class Runtime:
         self._noise = HandlerNoise()
         self._run_fields = RunFieldsEverywhere()
         self._impatience = Impatience()
+        self._reminder: Reminder | None = None
         self._server: StatusServer | None = None
         self._entrance: Entrance | None = None
         #: When the stop began; None before.
@@ -232,6 +234,10 @@ class Runtime:
                 f"{made}: the operator runs already; make informers and controllers while the file is loaded"
             )
 
+    def waiting_for(self, source: ResourceInformer) -> list[str]:
+        """The names of the controllers that wait for an informer."""
+        return [name for name, managed in list(self._controllers.items()) if source in managed.wait_for]
+
     def recorder(self, component: str) -> EventRecorder:
         """See :meth:`workqueue.Manager.recorder`; from any thread."""
         with self._lock:
@@ -310,6 +316,8 @@ class Runtime:
         for informer in self._informers:
             informer.start(scope, lane=lanes[informer.name], selectors=functools.partial(selectors, settings))
             logger.info("informer %s: %s lane", informer.name, lanes[informer.name])
+        self._reminder = Reminder([informer.lack for informer in self._informers], clock=self.clock)
+        self._reminder.start()
         for controller in self._controllers.values():
             threading.Thread(
                 target=contextvars.copy_context().run,
@@ -366,6 +374,9 @@ class Runtime:
         if self._outbox is not None:
             timeout = max(_EVENTS_AT_LEAST, self._grace_left())
             await in_thread(functools.partial(self._outbox.close, timeout), name="workqueue-stop-events")
+        if self._reminder is not None:
+            self._reminder.stop()
+            self._reminder = None
         if self._server is not None:
             self._server.stop()
             self._server = None

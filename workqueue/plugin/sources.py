@@ -21,6 +21,7 @@ from workqueue.informer import HandlerFunc, Informer, InformerStatistics, Resync
 from workqueue.informer.lane import Difference, LaneName
 from workqueue.plugin.consistency import ConsistencyCheck
 from workqueue.plugin.handlers_lane import HandlersLane
+from workqueue.plugin.lack import Lack
 from workqueue.plugin.presence import Presence
 from workqueue.plugin.presence_watch import Selectors
 from workqueue.plugin.resources import ResourceSpec
@@ -78,11 +79,19 @@ class ResourceInformer:
         self._checker: ConsistencyCheck | None = self._make_checker()
         #: What was asked for.
         self.wanted_lane = lane
+        #: What the cluster does not have of what it needs.
+        self.lack = Lack(waiting=lambda: runtime.waiting_for(self))
         #: Kopf watches for its handlers, whichever lane runs.
         self.handlers_lane = HandlersLane(
-            spec, name=name, informer=self.informer, registry=registry, login=runtime.login, ambiguous=runtime.fatal
+            spec,
+            name=name,
+            informer=self.informer,
+            registry=registry,
+            login=runtime.login,
+            ambiguous=runtime.fatal,
+            lack=self.lack,
         )
-        self.stream_lane = StreamLane(spec, informer=self.informer, login=runtime.login)
+        self.stream_lane = StreamLane(spec, informer=self.informer, login=runtime.login, lack=self.lack)
         #: The one that runs.
         self.lane: HandlersLane | StreamLane = self.handlers_lane
 
@@ -255,5 +264,6 @@ class ResourceInformer:
     def renew(self) -> None:
         """Make ready for another run in the same process: an empty cache, not synced."""
         self.informer.renew()
+        self.lack.over()
         self.handlers_lane.renew()
-        self.stream_lane = StreamLane(self.spec, informer=self.informer, login=self._runtime.login)
+        self.stream_lane = StreamLane(self.spec, informer=self.informer, login=self._runtime.login, lack=self.lack)
