@@ -369,9 +369,9 @@ FILES = (
     ),
     Way(
         name="a handler that takes no keywords",
-        body="@pods.on_add\ndef added(key): ...\n",
-        line="handler 'added' must take its arguments by keyword and end in **_: got an unexpected keyword argument "
-        "'namespace' ({file}:5)",
+        body="@pods.on_add\ndef added(pod): ...\n",
+        line="handler 'added' must take its arguments by keyword and end in **_: missing a required argument: 'pod' "
+        "({file}:5)",
     ),
     Way(
         name="two controllers of one name",

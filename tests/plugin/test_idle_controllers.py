@@ -60,6 +60,16 @@ def test_one_handler_is_enough(manager, warnings, kind):
     assert warnings(controller) == []
 
 
+def test_the_verb_of_a_controller_is_a_handler(manager, warnings):
+    pods = manager.informer("pods")
+    controller = pods.controller(reconcile)
+    pods.on_add(controller.add)
+    pods.informer.apply({"metadata": {"name": "a", "namespace": "b", "uid": "c", "resourceVersion": "1"}})
+    pods.informer.deliver()
+    assert controller.queue.statistics().adds == 1
+    assert warnings(controller) == []
+
+
 def test_handlers_of_another_informer_are_none_of_those_that_it_waits_for(manager, warnings):
     controller = manager.informer("pods").controller(reconcile)
     manager.informer("nodes").on_add(lambda **_: None)

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+from collections.abc import Iterable
 
 
 def wrong_shape(function: object, *, argument: str) -> str:
@@ -33,6 +34,20 @@ def is_async(function: object) -> bool:
         for check in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
         for each in (function, type(function).__call__ if callable(function) else None)
     )
+
+
+def taken_by_keyword(function: object, names: Iterable[str]) -> tuple[str, ...]:
+    """Which of these a function has as arguments that can be given by keyword; none if that cannot be told.
+
+    :param function: anything that can be called.
+    :param names: of arguments.
+    """
+    try:
+        parameters = inspect.signature(function).parameters  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return ()
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return tuple(name for name in names if name in parameters and parameters[name].kind in kinds)
 
 
 def cannot_take(function: object, *args: object, **kwargs: object) -> str:

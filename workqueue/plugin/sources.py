@@ -101,7 +101,8 @@ class ResourceInformer:
         """Decorator: call this for each object that comes to be, and for those that exist at the start.
 
         The function takes keyword arguments (key, namespace, name, uid, labels, old, new,
-        final_state_known, initial) and should end with ``**_``. It is called in the thread of
+        final_state_known, initial) and should end with ``**_``; one that does not is given those that
+        it has, the key among them, so ``controller.add`` itself will do. It is called in the thread of
         Kopf's loop, where everything waits for it: it should only add keys.
         """
         self.handlers_lane.add_handler(function, kind="add")
