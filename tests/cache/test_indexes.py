@@ -94,7 +94,7 @@ def test_a_function_of_ones_own_returns_a_text_or_any_number_of_texts(returned, 
 
 @pytest.mark.parametrize("returned", [None, 5, True, ["a", 5], [None], b"bytes", [b"bytes"], [["a"]]])
 def test_values_that_are_no_texts_are_a_type_error(returned):
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"^the index function returned .+, expected texts$"):
         values(lambda _: returned, pod())
 
 

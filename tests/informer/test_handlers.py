@@ -9,6 +9,7 @@ from tests.cache.objects import pod
 from tests.informer.conftest import Recorder
 from tests.queues.conftest import PATIENCE
 from workqueue.base.errors import ConfigurationError
+from workqueue.base.keys import ObjectKey
 
 
 def apply(informer, *bodies):
@@ -244,7 +245,45 @@ def test_a_handler_that_raises_harms_nobody_and_is_counted(informer, caplog):
     assert caplog.records[0].exc_info[0] is ArithmeticError
 
 
-@pytest.mark.parametrize("function", [lambda key: None, lambda body, **_: None, lambda: None])
+def test_a_handler_without_kwargs_is_given_what_it_takes(informer):
+    told = []
+
+    class Keys:
+        def add(self, key):
+            told.append(key)
+
+    def both(name, *, key, new=None, other=5):
+        told.append((key, name, new["metadata"]["name"], other))
+
+    for function in (Keys().add, both):
+        informer.add_handler(function, kind="add")
+    apply(informer, pod("a"))
+    key = ObjectKey("default", "a")
+    assert told == [key, (key, "a", "a", 5)]
+    [first, second] = informer.statistics().handlers
+    assert first.name.endswith("Keys.add")
+    assert (first.errors, second.errors) == (0, 0)
+
+
+def test_a_handler_with_kwargs_is_called_itself(informer):
+    def handler(key, **_):
+        """Has nothing around it that would cost time."""
+
+    assert informer.add_handler(handler, kind="add").function is handler
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda key, /: None,
+        lambda name, namespace: None,
+        lambda key, body: None,
+        lambda body, **_: None,
+        lambda key, /, name: None,
+        lambda *key: None,
+        lambda: None,
+    ],
+)
 def test_a_handler_that_takes_other_arguments_is_refused_when_it_is_added(informer, function):
     with pytest.raises(ConfigurationError, match=r"must take its arguments by keyword and end in \*\*_"):
         informer.add_handler(function, kind="add")

@@ -366,3 +366,21 @@ def test_an_api_server_that_is_away_ends_nothing(server, tmp_path, kubeconfig):
             operator.process.terminate()
             assert operator.process.wait(60) == 0
     assert "Traceback" not in operator.output()
+
+
+@pytest.mark.parametrize("lane", ["stream", "handlers"])
+def test_a_resource_that_is_not_there_is_told_at_once_and_again_by_whom_it_is_waited_for(
+    server, monkeypatch, tmp_path, lane
+):
+    monkeypatch.setenv("WORKQUEUE_LANE", lane)
+    monkeypatch.setattr("workqueue.plugin.lack.REPEAT", 0.2)
+    file = tmp_path / "my_operator.py"
+    file.write_text(HEAD + "manager.informer('podz').controller(lambda request: None)\n")
+    server.create("pods", pod("web"))
+    line = (
+        "podz is not served by the cluster; waiting for it (is the name right, is its definition there? did you mean "
+        "pods?), and so is controller podz"
+    )
+    with run_in_process("-A", path=str(file), ready=False) as operator:
+        eventually(lambda: operator.said.count(line) > 2, "the line, three times")
+        assert "podz is not served by the cluster" in operator.get("/readyz?verbose").text

@@ -291,6 +291,12 @@ KUBECONFIGS = (
 
 SETTINGS = (
     Way(
+        name="a manager of fewer namespaces than the command's",
+        body="Manager(namespaces=['blue'])\n",
+        line="Manager(namespaces=['blue']), but Kopf was told to serve all namespaces: leave it out with `kopf run`, "
+        "else say the same to both",
+    ),
+    Way(
         name="POD_WORKERS is no number",
         environment={"POD_WORKERS": "abc"},
         line="POD_WORKERS=abc: expected a whole number of at least 1",
@@ -363,9 +369,9 @@ FILES = (
     ),
     Way(
         name="a handler that takes no keywords",
-        body="@pods.on_add\ndef added(key): ...\n",
-        line="handler 'added' must take its arguments by keyword and end in **_: got an unexpected keyword argument "
-        "'namespace' ({file}:5)",
+        body="@pods.on_add\ndef added(pod): ...\n",
+        line="handler 'added' must take its arguments by keyword and end in **_: missing a required argument: 'pod' "
+        "({file}:5)",
     ),
     Way(
         name="two controllers of one name",
@@ -397,6 +403,12 @@ FILES = (
         name="namespaces that are a text",
         body="Manager(namespaces='blue')\n",
         line="Manager(namespaces='blue'): expected a list of names ({file}:5)",
+    ),
+    Way(
+        name="two managers of two minds",
+        body="Manager(grace=5)\nManager(grace=6)\n",
+        line="Manager(grace=6), but another Manager of this operator has said grace=5: say it in one of them, or the "
+        "same in both ({file}:6)",
     ),
     Way(
         name="a grace that is a text",

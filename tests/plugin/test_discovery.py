@@ -4,7 +4,7 @@ import pytest
 import requests
 
 from tests.plugin.conftest import DEFINITION
-from workqueue.plugin.discovery import discover, get_json
+from workqueue.plugin.discovery import discover, discover_all, get_json
 from workqueue.plugin.resources import ResourceSpec
 from workqueue.testing.apiserver import Fault
 
@@ -53,8 +53,17 @@ def test_a_core_resource_that_is_not_there_is_not_looked_for_elsewhere(find, ser
     assert paths(server) == ["/api/v1"]
 
 
-def test_status_and_other_subresources_are_no_resources(find):
-    assert find("", "pods/status") == []
+def test_status_and_other_subresources_are_no_resources(client):
+    every = discover_all(client)
+    assert {"pods", "namespaces"} <= {each.plural for each in every}
+    assert not any("/" in each.plural for each in every)
+
+
+def test_all_resources_are_those_of_the_preferred_versions(client, server):
+    server.create("customresourcedefinitions.apiextensions.k8s.io", DEFINITION)
+    every = discover_all(client)
+    assert [each.version for each in every if each.plural == "foos"] == ["v1"]
+    assert all(each.preferred for each in every)
 
 
 @pytest.mark.parametrize("spec", ["foos", "foos.example.com", "foos.v1.example.com", "Foo", "fo"])

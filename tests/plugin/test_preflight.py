@@ -242,6 +242,8 @@ def test_namespaces_that_are_not_there_yet_are_told_unless_none_is(look, server,
     assert look("pods", scope=Scope(("here", "later", "much-later"))) == EVERYTHING
     assert caplog.messages == ["namespaces later, much-later: not there yet; served as soon as it is"]
     caplog.clear()
+    told = look.fails("pods", scope=Scope(("later",), said="Manager(namespaces=…)"))
+    assert told.endswith("not exist: correct Manager(namespaces=…), or create what is missing")
     assert look.fails("pods", scope=Scope(("later",))) == (
         "namespace later does not exist: correct -n, or create what is missing"
     )

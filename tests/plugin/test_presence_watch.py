@@ -334,6 +334,22 @@ def test_a_resource_that_is_not_served_is_warned_of_once_and_found_within_10_sec
     assert watched.informer.done == ["served", "synced"]
 
 
+def test_a_name_that_is_nearly_right_is_told_from_the_right_one(make, caplog):
+    watched = make("podz").start()
+    watched.sleeps_until(START + 10)
+    [said] = caplog.messages
+    assert said.endswith("; waiting for it (is the name right, is its definition there? did you mean pods?)")
+
+
+def test_a_hint_that_cannot_be_found_out_keeps_nobody_from_waiting(make, caplog, monkeypatch):
+    monkeypatch.setattr("workqueue.plugin.presence_watch.discover_all", lambda _: 1 / 0)
+    watched = make("podz").start()
+    watched.sleeps_until(START + 10)
+    assert caplog.messages == [
+        "podz is not served by the cluster; waiting for it (is the name right, is its definition there?)"
+    ]
+
+
 def second_deployments(server):
     names = {"plural": "deployments", "singular": "deployment", "kind": "Deployment", "listKind": "DeploymentList"}
     server.create(

@@ -107,6 +107,17 @@ def test_the_order_of_the_cluster_does_not_matter():
         (((),), {}),
         ((), {"plural": None}),
         ((".apps",), {}),
+        (("pods ",), {}),
+        (("pods\n",), {}),
+        (("pods/status",), {}),
+        (("*",), {}),
+        (("apps/v1", "deployments/scale"), {}),
+        (("apps", "v1/", "deployments"), {}),
+        ((), {"plural": "pods/status"}),
+        ((), {"plural": "pods", "group": "a b"}),
+        (("pods", "v1"), {}),
+        (("apps", "deployments", "v1"), {}),
+        (("v1beta1",), {}),
     ],
     ids=repr,
 )
@@ -116,6 +127,36 @@ def test_what_names_no_single_resource_is_refused_in_one_line_that_repeats_it(ar
     shown = ", ".join([*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())])
     assert str(caught.value).startswith(f"informer({shown}): ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_subresource_and_a_name_in_the_place_of_a_version_are_told_apart():
+    with pytest.raises(ConfigurationError, match=r"no resource is called 'pods/status'; expected such as 'pods'"):
+        ResourceSpec.parse("pods/status")
+    with pytest.raises(ConfigurationError, match=r"\('pods', 'v1'\): v1 is a version; the name comes last, as in"):
+        ResourceSpec.parse("pods", "v1")
+
+
+@pytest.mark.parametrize(
+    ("args", "nearest"),
+    [
+        (("podss",), "pods"),
+        (("podz",), "pods"),
+        (("deploymnets",), "deployments.apps"),
+        (("deployments.app",), "deployments.apps"),
+        (("pods.apps",), "pods"),
+        (("deployments.v7.apps",), "deployments.v1.apps"),
+        (("Deploymnet",), "deployments.apps"),
+        (("foo.samplecontroler.k8s.io",), "foos.samplecontroller.k8s.io"),
+        (("bars",), ""),
+        (("certificates.cert-manager.io",), ""),
+    ],
+    ids=str,
+)
+def test_what_may_have_been_meant_is_found(args, nearest):
+    spec = ResourceSpec.parse(*args)
+    assert spec.choose(CLUSTER) == []
+    assert {spec.nearest(order) for order in (CLUSTER, CLUSTER[::-1])} == {nearest}
+    assert spec.nearest([]) == ""
 
 
 def test_a_resource_is_matched_without_choosing():

@@ -54,8 +54,31 @@ def test_the_environment_of_old_adds_a_namespace(monkeypatch):
 def test_what_the_manager_was_told_counts_where_kopf_was_told_nothing(monkeypatch):
     monkeypatch.setenv("KOPF_RUN_NAMESPACE", "legacy")
     assert Scope.of_run(settings(clusterwide=False), ["a", "b"]) == Scope(("a", "b"))
-    assert Scope.of_run(settings(clusterwide=True), ["a", "b"]) == Scope(()), "Kopf serves all"
-    assert run_by_kopf("-n", "default", given=["a"]) == Scope(("default", "legacy"))
+    assert str(Scope.of_run(settings(clusterwide=False), ["a", "b"])) == "Manager(namespaces=['a', 'b'])"
+
+
+def test_the_same_may_be_said_to_both_in_any_order(monkeypatch):
+    monkeypatch.setenv("KOPF_RUN_NAMESPACE", "legacy")
+    assert run_by_kopf("-n", "a", "-n", "b", given=["legacy", "b", "a"]) == Scope(("a", "b", "legacy"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "served"),
+    [(("-n", "default"), "-n 'default'"), (("-n", "blue", "-n", "default"), "-n 'blue' -n 'default'")],
+    ids=["another", "more"],
+)
+def test_a_manager_that_says_otherwise_than_the_command_is_refused(arguments, served):
+    with pytest.raises(ConfigurationError) as caught:
+        run_by_kopf(*arguments, given=["blue"])
+    assert str(caught.value) == (
+        f"Manager(namespaces=['blue']), but Kopf was told to serve {served}: leave it out with `kopf run`, else say "
+        "the same to both"
+    )
+
+
+def test_a_manager_that_says_some_where_kopf_serves_all_is_refused():
+    with pytest.raises(ConfigurationError, match=r"\['blue'\]\), but Kopf was told to serve all namespaces: "):
+        Scope.of_run(settings(clusterwide=True), ["blue"])
 
 
 @pytest.mark.parametrize("name", ["", " "])

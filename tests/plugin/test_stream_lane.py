@@ -3,14 +3,17 @@
 import asyncio
 from types import SimpleNamespace
 
+import kopf
 import pytest
 
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import Indexer
 from workqueue.informer import Informer, ReflectorStatistics
+from workqueue.plugin.lack import Lack
 from workqueue.plugin.login import Login
 from workqueue.plugin.resources import ResourceSpec
-from workqueue.plugin.stream_lane import StreamLane
+from workqueue.plugin.scope import Scope
+from workqueue.plugin.stream_lane import StreamLane, Streams
 
 
 class Part:
@@ -108,6 +111,40 @@ def test_what_is_of_a_namespace_that_is_served_no_more_goes_as_tombstones(lane):
     lane.expect((), why="pods is not served by the cluster")
     assert told == [("a/x", False), ("b/y", False)]
     assert lane.problem == "pods is not served by the cluster"
+
+
+def test_what_is_not_served_is_said_with_what_may_have_been_meant_and_who_waits(caplog):
+    def resource(plural):
+        return kopf.Resource("", "v1", plural, kind="X", namespaced=True, preferred=True)
+
+    lack = Lack(waiting=lambda: ["b", "a"])
+    informer = Informer("podz", indexer=Indexer())
+    lane = StreamLane(ResourceSpec.parse("podz"), informer=informer, login=Login(), lack=lack)
+    streams = Streams(
+        [lane],
+        settings=kopf.OperatorSettings(),
+        scope=Scope(("team-*",)),
+        registry=kopf.OperatorRegistry(),
+        ambiguous=pytest.fail,
+        clock=informer.clock,
+    )
+    streams.found([resource("pods"), resource("nodes")], groups=None)
+    for _ in range(3):
+        streams.served([], {None})
+    line = (
+        "podz is not served by the cluster; waiting for it (is the name right, is its definition there? did you mean "
+        "pods?), and so are controllers a, b"
+    )
+    assert caplog.messages == [line]
+    streams.found([resource("podz")], groups=None)
+    streams.served([resource("podz")], set())
+    streams.served([resource("podz")], set())
+    patterns = (
+        "podz: no namespace fits -n 'team-*'; waiting for one (are the patterns right?), and so are controllers a, b"
+    )
+    assert caplog.messages == [line, patterns]
+    streams.served([resource("podz")], {"team-a"})
+    assert lack.problem == ""
 
 
 def test_mending_asks_those_for_a_list_that_are_concerned(lane):

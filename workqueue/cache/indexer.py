@@ -16,7 +16,7 @@ from workqueue.base.keys import ObjectKey, object_key
 from workqueue.cache.batches import BATCH, Batch, in_batches
 from workqueue.cache.draft import Change, Changes, Draft
 from workqueue.cache.entry import Entry, encode, keep_frame, keep_values
-from workqueue.cache.indexes import FieldIndex, IndexFunc, Values, compute
+from workqueue.cache.indexes import FieldIndex, IndexFunc, Values, check_index, compute
 from workqueue.cache.packing import Compression, Packer
 from workqueue.cache.parsing import Part, Raw, parse_object
 from workqueue.cache.partial import KEPT, Cutter
@@ -237,10 +237,7 @@ class Indexer(Reader):
         :raises ConfigurationError: if something is no index function.
         """
         for name, function in indexers.items():
-            if not callable(function):
-                raise ConfigurationError(
-                    f"index {name!r} is {function!r}, expected a function, or such as field('spec.nodeName')"
-                )
+            check_index(name, function)
             if self.metadata_only and isinstance(function, FieldIndex) and function.path[0] not in KEPT:
                 raise ConfigurationError(
                     f"index {name!r} wants {'.'.join(function.path)}: with metadata_only=True nothing is known but "

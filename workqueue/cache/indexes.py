@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workqueue.base.errors import ConfigurationError
+from workqueue.base.functions import name_of, wrong_shape
 from workqueue.cache.parsing import loads
 
 #: Takes an object, returns the values it is indexed under.
@@ -63,10 +64,10 @@ def field(path: str) -> FieldIndex:
     are indexed by their JSON text; lists, objects and numbers beyond what a double can hold not at all.
 
     :param path: names from the top of the object, joined by dots. Labels may hold dots: use :func:`label`.
-    :raises ConfigurationError: if it is empty or has an empty name in it.
+    :raises ConfigurationError: if it is empty, has an empty name in it, or is no text.
     """
-    names = tuple(path.split("."))
-    if not all(names):
+    names = tuple(path.split(".")) if isinstance(path, str) else ()
+    if not names or not all(names):
         raise ConfigurationError(f"field({path!r}): expected names joined by dots, such as 'spec.nodeName'")
     return FieldIndex(names)
 
@@ -75,10 +76,10 @@ def label(name: str) -> FieldIndex:
     """Index by the value of a label, such as ``label("app.kubernetes.io/name")``.
 
     :param name: the label's key.
-    :raises ConfigurationError: if it is empty.
+    :raises ConfigurationError: if it is empty, or no text.
     """
-    if not name:
-        raise ConfigurationError("label(''): expected the key of a label")
+    if not name or not isinstance(name, str):
+        raise ConfigurationError(f"label({name!r}): expected the key of a label")
     return FieldIndex(("metadata", "labels", name))
 
 
@@ -86,10 +87,10 @@ def annotation(name: str) -> FieldIndex:
     """Index by the value of an annotation, such as ``annotation("example.com/tenant")``.
 
     :param name: the annotation's key.
-    :raises ConfigurationError: if it is empty.
+    :raises ConfigurationError: if it is empty, or no text.
     """
-    if not name:
-        raise ConfigurationError("annotation(''): expected the key of an annotation")
+    if not name or not isinstance(name, str):
+        raise ConfigurationError(f"annotation({name!r}): expected the key of an annotation")
     return FieldIndex(("metadata", "annotations", name))
 
 
@@ -139,6 +140,23 @@ class NoIndex:
 ReadyMade = FieldIndex | NamespaceIndex | NoIndex | OwnerIndex
 
 
+def check_index(name: object, function: object) -> None:
+    """An index of the wrong shape is found before there is an object.
+
+    :param name: what it is to be found by.
+    :param function: see :data:`IndexFunc`.
+    :raises ConfigurationError: if it cannot be.
+    """
+    if not isinstance(name, str):
+        raise ConfigurationError(f"index {name!r}: expected a text as its name")
+    if not callable(function):
+        raise ConfigurationError(
+            f"index {name!r} is {function!r}, expected a function, or such as field('spec.nodeName')"
+        )
+    if not isinstance(function, ReadyMade) and (why := wrong_shape(function, argument="the object")):
+        raise ConfigurationError(f"index {name!r} is {name_of(function)}: {why}")
+
+
 def as_text(value: str) -> str:
     """The same as a text of Python's own.
 
@@ -158,9 +176,14 @@ def index_values(function: IndexFunc, body: Mapping[str, Any]) -> tuple[str, ...
     values = function(body)
     if isinstance(values, str):
         return (as_text(values),)
-    found = tuple(values)
+    try:
+        found = tuple(values)
+    except TypeError:
+        if isinstance(values, Iterable):
+            raise  # by a generator of the user's
+        raise TypeError(f"the index function returned {values!r}, expected texts") from None
     if not all(isinstance(value, str) for value in found):
-        raise TypeError(f"an index function returns texts, not {found!r}")
+        raise TypeError(f"the index function returned {found!r}, expected texts")
     return tuple(dict.fromkeys(map(as_text, found)))
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError, WorkqueueError, with_place
-from workqueue.base.functions import cannot_take, is_async
+from workqueue.base.functions import cannot_take, is_async, taken_by_keyword
 from workqueue.base.origin import INITIAL, LOW_PRIORITY, Origin
 from workqueue.cache import Body, Entry
 
@@ -23,7 +23,7 @@ Kind = Literal["add", "update", "delete"]
 #: What a handler is called with, by keyword only.
 ARGUMENTS = ("key", "namespace", "name", "uid", "labels", "old", "new", "final_state_known", "initial")
 
-#: Called with :data:`ARGUMENTS`.
+#: Called with :data:`ARGUMENTS`; or, if it has no ``**``, with those of them that it has, the key among them.
 HandlerFunc = Callable[..., object]
 
 
@@ -93,9 +93,13 @@ class Handler:
             raise ConfigurationError(f"handler {name!r} is no function")
         if is_async(function):
             raise ConfigurationError(f"handler {name!r} is async: handlers are called in line, plain functions")
-        if why := cannot_take(function, **dict.fromkeys(ARGUMENTS)):
-            raise ConfigurationError(f"handler {name!r} must take its arguments by keyword and end in **_: {why}")
+        #: Called with all arguments.
         self.function = function
+        if why := cannot_take(function, **dict.fromkeys(ARGUMENTS)):
+            taken = taken_by_keyword(function, ARGUMENTS)
+            if "key" not in taken or cannot_take(function, **dict.fromkeys(taken)):
+                raise ConfigurationError(f"handler {name!r} must take its arguments by keyword and end in **_: {why}")
+            self.function = _given(function, taken)
         self.kind = kind
         self.name: str = getattr(function, "__qualname__", repr(function))
         self._clock = clock
@@ -146,3 +150,12 @@ class Handler:
             errors=self._errors,
             slow=self._slow,
         )
+
+
+def _given(function: HandlerFunc, names: tuple[str, ...]) -> HandlerFunc:
+    """A function of all arguments that gives another one those that it has."""
+
+    def call(**arguments: object) -> object:
+        return function(**{name: arguments[name] for name in names})
+
+    return call

@@ -24,7 +24,7 @@ class Resyncer:
         :param period: seconds from one resync to the next.
         :raises ConfigurationError: if it is shorter than a second.
         """
-        if not isinstance(period, int | float) or not period >= MINIMUM_PERIOD:
+        if isinstance(period, bool) or not isinstance(period, int | float) or not period >= MINIMUM_PERIOD:
             raise ConfigurationError(f"resync={period!r}: expected at least {MINIMUM_PERIOD:.0f} second, or 0 for none")
         self._informer = informer
         self._period = period

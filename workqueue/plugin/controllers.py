@@ -3,10 +3,11 @@
 It outlives a run of the operator: each start renews what a run uses up, the queue.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError
+from workqueue.base.functions import name_of, wrong_shape
 from workqueue.base.keys import ObjectKey
 from workqueue.control import Controller, ControllerStatistics, ParkedKey, Readiness, ReconcileFunc, WatchedLoop
 from workqueue.control.options import MAX_STARVATION, QueueOptions, Recipe
@@ -26,7 +27,7 @@ class ManagedController:
         name: str,
         reconcile: ReconcileFunc,
         *,
-        wait_for: Sequence[ResourceInformer],
+        wait_for: Sequence[ResourceInformer] | ResourceInformer,
         workers: int,
         max_retries: int | None,
         timeout: float | None,
@@ -38,7 +39,8 @@ class ManagedController:
     ) -> None:
         """For the manager: see :meth:`workqueue.Manager.controller` for the parameters."""
         self.name = name
-        self.wait_for = tuple(wait_for)
+        self._metrics = metrics
+        self.wait_for = self._sources(wait_for)
         #: Whose objects are reconciled; what owns and maps add to wait_for is beside it.
         self._primary = self.wait_for[0] if self.wait_for else None
 
@@ -46,6 +48,9 @@ class ManagedController:
         #: How many were wanted last: those of the next run.
         self._workers = workers
 
+        fairness = options.get("fairness")
+        if callable(fairness) and (why := wrong_shape(fairness, argument="the key")):
+            raise ConfigurationError(f"controller {name!r}: fairness={name_of(fairness)}: {why}")
         options = {"max_starvation": MAX_STARVATION, **options}
         #: For :meth:`workqueue.testing.Harness.of`, which lends queue and controller of its own.
         self.recipe = Recipe(reconcile, max_retries, timeout, options)
@@ -75,7 +80,6 @@ class ManagedController:
             return queue, controller
 
         self._make = make
-        self._metrics = metrics
         #: Of this run.
         self.queue, self.controller = make()
         metrics.controller_opened(self.statistics)
@@ -120,7 +124,17 @@ class ManagedController:
         name = getattr(by, "__qualname__", repr(by))
         self._follow(source, map_handler(by, self.add, name=f"{self.name}.maps({source.name}, {name})"))
 
-    def _check_source(self, source: object, verb: str) -> None:
+    def _sources(self, wait_for: object) -> tuple[ResourceInformer, ...]:
+        if isinstance(wait_for, ResourceInformer):
+            wait_for = (wait_for,)
+        sources: tuple[object, ...] = tuple(wait_for) if isinstance(wait_for, Iterable) else (wait_for,)
+        if not all(isinstance(source, ResourceInformer) for source in sources) or isinstance(wait_for, str | bytes):
+            raise ConfigurationError(
+                f"controller {self.name!r}: wait_for={wait_for!r}: expected informers, such as [pods]"
+            )
+        return tuple(self._check_source(source, "wait_for") for source in sources)
+
+    def _check_source(self, source: object, verb: str) -> ResourceInformer:
         # Each runtime has metrics of its own, so those tell whether two parts are of one.
         if not isinstance(source, ResourceInformer) or source._runtime.metrics is not self._metrics:  # noqa: SLF001
             name = source.name if isinstance(source, ResourceInformer) else repr(source)
@@ -128,6 +142,7 @@ class ManagedController:
                 f"controller {self.name!r}: {verb}({name}): expected an informer of the same operator, as "
                 "manager.informer makes them"
             )
+        return source
 
     def _follow(self, source: ResourceInformer, handler: HandlerFunc) -> None:
         for listen in (source.on_add, source.on_update, source.on_delete):

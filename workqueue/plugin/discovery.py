@@ -54,6 +54,20 @@ def discover(client: HTTPClient, spec: ResourceSpec) -> list[kopf.Resource]:
     return spec.choose(candidates)
 
 
+def discover_all(client: HTTPClient) -> list[kopf.Resource]:
+    """All resources of the preferred versions.
+
+    :param client: from Kopf's login.
+    :raises requests.RequestException: as :func:`get_json`.
+    """
+    found = list(_resources(client, "/api/v1", "", "v1", preferred=True))
+    for group in get_json(client, "/apis")["groups"]:
+        version = group["preferredVersion"]["version"]
+        path = f"/apis/{group['name']}/{version}"
+        found += _resources(client, path, group["name"], version, preferred=True)
+    return found
+
+
 def _resources(client: HTTPClient, path: str, group: str, version: str, *, preferred: bool) -> Iterator[kopf.Resource]:
     try:
         served = get_json(client, path)["resources"]

@@ -27,6 +27,7 @@ from workqueue.base.errors import InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.informer import Handler, HandlerFunc, Informer, Kind
 from workqueue.informer.lane import Difference, LaneStatistics
+from workqueue.plugin.lack import Lack
 from workqueue.plugin.login import Login
 from workqueue.plugin.noise import PREFIX
 from workqueue.plugin.presence import Presence, get
@@ -49,6 +50,7 @@ class HandlersLane:
         registry: kopf.OperatorRegistry,
         login: Login,
         ambiguous: Callable[[str], None],
+        lack: Lack | None = None,
     ) -> None:
         """
         :param spec: the resource.
@@ -57,7 +59,9 @@ class HandlersLane:
         :param registry: Kopf's, where the handlers are registered.
         :param login: for the metadata list.
         :param ambiguous: called with one line if the spec fits several resources.
+        :param lack: told what the cluster does not have.
         """
+        self._lack = lack
         self._spec = spec
         self._name = name
         self._informer = informer
@@ -65,6 +69,8 @@ class HandlersLane:
         self._login = login
         self._ambiguous = ambiguous
         self._settling = False
+        #: True once a user's function, or a controller, wants to be told of the objects.
+        self.has_handlers = False
         self.renew()
 
         async def intake(event: Any, **_: Any) -> None:
@@ -78,7 +84,9 @@ class HandlersLane:
         """Make ready for a run: nothing is known of the cluster yet."""
         #: The stream lane runs: what Kopf says here is known already.
         self._idle = False
-        self._watch = PresenceWatch(self._spec, informer=self._informer, login=self._login, ambiguous=self._ambiguous)
+        self._watch = PresenceWatch(
+            self._spec, informer=self._informer, login=self._login, ambiguous=self._ambiguous, lack=self._lack
+        )
 
     @property
     def resource(self) -> kopf.Resource | None:
@@ -97,6 +105,7 @@ class HandlersLane:
         :param kind: what it wants to hear of.
         """
         handler = self._informer.add_handler(function, kind=kind)
+        self.has_handlers = True
 
         async def deliver(**_: Any) -> None:
             if not self._idle:

@@ -277,6 +277,19 @@ def has_other_handlers(registry: kopf.OperatorRegistry, resource: kopf.Resource,
     )
 
 
+def has_handlers_of_others(registry: kopf.OperatorRegistry, *, ours: tuple[str, ...]) -> bool:
+    """Whether there are handlers for objects that are not ours; True if that cannot be told.
+
+    :param registry: of the operator.
+    :param ours: what the ids of our handlers begin with.
+    """
+    try:
+        registries = (registry._watching, registry._changing, registry._spawning, registry._indexing)  # noqa: SLF001
+        return any(not handler.id.startswith(ours) for each in registries for handler in each.get_all_handlers())
+    except AttributeError:
+        return True
+
+
 def listed_mark() -> object:
     """What Kopf's watches yield at the end of a listing."""
     return _LISTED

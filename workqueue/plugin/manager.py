@@ -1,8 +1,8 @@
 """The manager: where an operator is put together, in a few lines of a file that Kopf loads."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from typing import Unpack
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Unpack
 
 import kopf
 from kubernetes import client as kubernetes_client
@@ -39,13 +39,19 @@ class Manager:
         clock: Clock | None = None,
     ) -> None:
         """
-        :param registry: Kopf's registry, as of Kopf's own decorators; the default one by default.
+        Several managers of one registry are one operator: a value that one of them gives holds for all, and another one
+        must not be given.
+
+        :param registry: Kopf's registry, as of Kopf's own decorators; the default one by default, which is the one that
+            ``kopf run`` starts. Another one lives only where Kopf is started with it, as by
+            ``KopfRunner(…, registry=registry)`` or ``kopf.run(registry=registry)``; under ``kopf run`` nothing of it
+            does.
         :param bind: where probes and metrics are served, ``host:port``, or "0" for nowhere; the environment's
             WORKQUEUE_BIND_ADDRESS by default, else 127.0.0.1:8080.
         :param grace: seconds that a stop waits for queued work; 20 by default. Keep it below the pod's
             terminationGracePeriodSeconds.
         :param namespaces: the namespaces that the operator serves, only for operators that are not started by
-            ``kopf run``; there it is known.
+            ``kopf run``; there it is known, and must not be another one.
         :param api_server_timeout: seconds to wait at the start for an API server that is not up yet; the environment's
             WORKQUEUE_API_SERVER_TIMEOUT by default, else 0: without one the operator ends with one line. From the
             first login on, an API server that is away is waited for without end.
@@ -54,30 +60,28 @@ class Manager:
             What Kopf asks itself does not count.
         :param burst: how many of them can be made at once after a time without any; 10 by default, as in client-go.
         :param clock: where time comes from; for tests.
-        :raises ConfigurationError: if one of them cannot be.
+        :raises ConfigurationError: if one of them cannot be, or another manager of the registry has said otherwise.
         """
-        self._runtime = Runtime.of(registry if registry is not None else kopf.get_default_registry())
+        if registry is not None and not isinstance(registry, kopf.OperatorRegistry):
+            raise ConfigurationError(f"Manager(registry={registry!r}): expected a kopf.OperatorRegistry")
+        said: dict[str, Any] = {"bind": bind, "grace": grace, "api_server_timeout": api_server_timeout, "clock": clock}
         if bind is not None:
             parse_address(str(bind))
-            self._runtime.bind = str(bind)
-        if grace is not None:
-            if not _is_time(grace):
-                raise ConfigurationError(f"Manager(grace={grace!r}): expected seconds, 0 or more")
-            self._runtime.grace = grace
-        if api_server_timeout is not None:
-            if not _is_time(api_server_timeout):
-                raise ConfigurationError(
-                    f"Manager(api_server_timeout={api_server_timeout!r}): expected seconds, 0 or more"
-                )
-            self._runtime.api_server_timeout = api_server_timeout
+            said["bind"] = str(bind)
+        if grace is not None and not _is_time(grace):
+            raise ConfigurationError(f"Manager(grace={grace!r}): expected seconds, 0 or more")
+        if api_server_timeout is not None and not _is_time(api_server_timeout):
+            raise ConfigurationError(f"Manager(api_server_timeout={api_server_timeout!r}): expected seconds, 0 or more")
         if qps is not None or burst is not None:
-            self._runtime.rate = _rate(qps, burst)
+            said["rate"] = _rate(qps, burst)
         if namespaces is not None:
-            if isinstance(namespaces, str):
-                raise ConfigurationError(f"Manager(namespaces={namespaces!r}): expected a list of names")
-            self._runtime.namespaces = tuple(namespaces)
-        if clock is not None:
-            self._runtime.clock = clock
+            said["namespaces"] = _names(namespaces)
+        if clock is not None and not all(callable(getattr(clock, verb, None)) for verb in ("now", "wait")):
+            raise ConfigurationError(
+                f"Manager(clock={clock!r}): expected a clock, such as workqueue.testing.FakeClock()"
+            )
+        self._runtime = Runtime.of(registry if registry is not None else kopf.get_default_registry())
+        self._runtime.say({name: value for name, value in said.items() if value is not None})
 
     def informer(
         self,
@@ -131,7 +135,7 @@ class Manager:
         name: str,
         reconcile: ReconcileFunc,
         *,
-        wait_for: Sequence[ResourceInformer] = (),
+        wait_for: Sequence[ResourceInformer] | ResourceInformer = (),
         workers: int = 1,
         max_retries: int | None = None,
         timeout: float | None = None,
@@ -192,6 +196,8 @@ class Manager:
 
 def _rate(qps: object, burst: object) -> tuple[float, int]:
     """Both of the two, if they can be."""
+    if qps is None:
+        raise ConfigurationError(f"Manager(burst={burst!r}): it means something beside qps=… only")
     if not isinstance(qps, int | float) or isinstance(qps, bool) or not 0 < qps < math.inf:
         raise ConfigurationError(f"Manager(qps={qps!r}): expected requests a second, more than 0")
     if burst is None:
@@ -199,6 +205,16 @@ def _rate(qps: object, burst: object) -> tuple[float, int]:
     if not isinstance(burst, int) or isinstance(burst, bool) or burst < 1:
         raise ConfigurationError(f"Manager(burst={burst!r}): expected a whole number of at least 1")
     return qps, burst
+
+
+def _names(namespaces: object) -> tuple[str, ...]:
+    """At least one name or pattern, if they can be."""
+    if isinstance(namespaces, Iterable) and not isinstance(namespaces, str | bytes | Mapping):
+        names = tuple(namespaces)
+        if names and all(isinstance(name, str) and name.strip() for name in names):
+            return names
+        namespaces = list(names)
+    raise ConfigurationError(f"Manager(namespaces={namespaces!r}): expected a list of names")
 
 
 def _is_time(seconds: object) -> bool:

@@ -135,7 +135,8 @@ class Preflight:
             told = f"namespace{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
             if len(missing) == len(namespaces):
                 raise ConfigurationError(
-                    f"{told} {'does' if len(missing) == 1 else 'do'} not exist: correct -n, or create what is missing"
+                    f"{told} {'does' if len(missing) == 1 else 'do'} not exist: correct {scope.said}, or create what "
+                    "is missing"
                 )
             if missing:
                 logger.warning("%s: not there yet; served as soon as it is", told)

@@ -15,10 +15,11 @@ import requests
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import Entry
 from workqueue.informer import Informer
-from workqueue.plugin.discovery import discover
+from workqueue.plugin.discovery import discover, discover_all
+from workqueue.plugin.lack import Lack
 from workqueue.plugin.login import Login
 from workqueue.plugin.presence import Presence, exists, list_namespaces, list_presence
-from workqueue.plugin.resources import ResourceSpec
+from workqueue.plugin.resources import ResourceSpec, look_at
 from workqueue.plugin.scope import Scope
 
 T = TypeVar("T")
@@ -44,14 +45,22 @@ class PresenceWatch:
     """Says when the first listing is through, and finds deletions that nobody saw. Works in a thread of its own."""
 
     def __init__(
-        self, spec: ResourceSpec, *, informer: Informer, login: Login, ambiguous: Callable[[str], None]
+        self,
+        spec: ResourceSpec,
+        *,
+        informer: Informer,
+        login: Login,
+        ambiguous: Callable[[str], None],
+        lack: Lack | None = None,
     ) -> None:
         """
         :param spec: the resource.
         :param informer: whose cache is compared.
         :param login: whose client lists.
         :param ambiguous: called with one line if the spec fits several resources.
+        :param lack: told what the cluster does not have.
         """
+        self._lack = lack if lack is not None else Lack()
         self._spec = spec
         self._name = str(spec)
         self._ambiguous = ambiguous
@@ -140,16 +149,14 @@ class PresenceWatch:
         """Wait until the cluster serves the resource; None when stopped or when it is not clear which one is meant."""
         while (found := self._persistently(lambda: discover(self._login.pykube(), self._spec))) is not None:
             if len(found) == 1:
+                self._lack.over()
                 self.resource = found[0]
                 return found[0]
             if len(found) > 1:
                 names = " and ".join(sorted(f"{r.plural}.{r.version}.{r.group}" for r in found))
                 self._ambiguous(f"informer({self._name!r}) fits {names}: name one of them")
                 return None
-            self._wait_for(
-                f"{self._name} is not served by the cluster",
-                hint="waiting for it (is the name right, is its definition there?)",
-            )
+            self._wait_for(f"{self._name} is not served by the cluster", hint=lambda: look_at(self._nearest()))
         return None
 
     def _sync(self, resource: kopf.Resource) -> bool:
@@ -182,18 +189,26 @@ class PresenceWatch:
         """Wait until there is a namespace to serve; False when stopped."""
         while (namespaces := self._persistently(lambda: self._namespaces(resource))) is not None:
             if namespaces:
+                self._lack.over()
                 return True
             self._wait_for(
-                f"{self._name}: no namespace fits {self._scope}", hint="waiting for one (are the patterns right?)"
+                f"{self._name}: no namespace fits {self._scope}",
+                hint=lambda: "waiting for one (are the patterns right?)",
             )
         return False
 
-    def _wait_for(self, problem: str, *, hint: str) -> None:
-        """What is needed is not there yet: say so once, then wait a while."""
-        if self._problem != problem:
-            self._problem = problem
-            logger.warning("%s; %s", problem, hint)
+    def _wait_for(self, problem: str, *, hint: Callable[[], str]) -> None:
+        """What is needed is not there yet: say so, then wait a while."""
+        self._problem = problem
+        if self._lack.problem != problem:
+            self._lack.say(problem, hint())
         self._pause(DISCOVERY_PERIOD)
+
+    def _nearest(self) -> str:
+        try:
+            return self._spec.nearest(discover_all(self._login.pykube()))
+        except Exception:  # it is a courtesy
+            return ""
 
     def _namespaces(self, resource: kopf.Resource) -> list[str]:
         client = self._login.pykube()

@@ -4,6 +4,7 @@ The same spec goes to Kopf's own decorators, which do the watching; what is comp
 *which one* of the cluster's resources that will be, so that it can be listed, named and checked.
 """
 
+import difflib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ import kopf
 
 from workqueue.base.errors import ConfigurationError
 
+#: How like a name must be to one that exists: a letter or two may be wrong.
+_LIKENESS = 0.75
 _VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d+)?")
 
 
@@ -46,6 +49,12 @@ class ResourceSpec:
             raise ConfigurationError(
                 f"informer({shown}): expected the name of one resource, such as 'deployments.apps'"
             )
+        for position, given in enumerate((*args, *kwargs.values())):
+            may_have_slash = position == 0 and len(args) == 2  # as in "apps/v1"
+            if re.search(r"[\s*]", given) or ("/" in given and not may_have_slash):
+                raise ConfigurationError(
+                    f"informer({shown}): no resource is called {given!r}; expected such as 'pods' or 'deployments.apps'"
+                )
         group, version = kwargs.get("group"), kwargs.get("version")
         name: str | None = None
         match args:
@@ -73,6 +82,11 @@ class ResourceSpec:
         names = [given for given in named if given is not None]
         if len(names) != 1 or not names[0]:
             raise ConfigurationError(f"informer({shown}): expected exactly one name of a resource, such as 'pods'")
+        if _VERSION.fullmatch(names[0]):
+            raise ConfigurationError(
+                f"informer({shown}): {names[0]} is a version; the name comes last, as in "
+                "informer('apps', 'v1', 'deployments')"
+            )
         return cls(args, tuple(sorted(kwargs.items())), group, version, name)
 
     def kopf_kwargs(self) -> dict[str, Any]:
@@ -100,9 +114,37 @@ class ResourceSpec:
         core = [resource for resource in found if resource.group == ""]
         return core or found
 
+    def nearest(self, resources: Collection[kopf.Resource]) -> str:
+        """Which of the cluster's resources may have been meant, where none is; "" if there is nothing like it."""
+        named: dict[str, kopf.Resource] = {}
+        for resource in sorted(resources, key=lambda each: (each.group or "", not each.preferred, each.plural)):
+            for name in (resource.plural, resource.singular, resource.kind, *sorted(resource.shortcuts)):
+                if name:
+                    named.setdefault(name.lower(), resource)
+                    named.setdefault(f"{name}.{resource.group}".lower(), resource)
+        wanted = [str(self).lower(), self._called.lower()]
+        close = [found for name in wanted for found in difflib.get_close_matches(name, named, n=1, cutoff=_LIKENESS)]
+        if not close:
+            return ""
+        resource = named[close[0]]
+        version = f".{resource.version}" if self.version not in (None, resource.version) else ""
+        return f"{resource.plural}{version}" + (f".{resource.group}" if resource.group else "")
+
+    @property
+    def _called(self) -> str:
+        return self.name or next(value for key, value in self.kwargs if key not in ("group", "version"))
+
     def __str__(self) -> str:
-        name = self.name or next(value for key, value in self.kwargs if key not in ("group", "version"))
-        return f"{name}.{self.group}" if self.group else name
+        return f"{self._called}.{self.group}" if self.group else self._called
+
+
+def look_at(nearest: str) -> str:
+    """What is told to who waits for a resource.
+
+    :param nearest: see :meth:`ResourceSpec.nearest`.
+    """
+    meant = f" did you mean {nearest}?" if nearest else ""
+    return f"waiting for it (is the name right, is its definition there?{meant})"
 
 
 def api_path(resource: kopf.Resource, namespace: str = "") -> str:

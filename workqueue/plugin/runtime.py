@@ -33,7 +33,8 @@ from workqueue.plugin.endurance import Endurance
 from workqueue.plugin.entrance import Entrance, patience
 from workqueue.plugin.event_sink import KubernetesEventSink
 from workqueue.plugin.impatience import Impatience
-from workqueue.plugin.internals import hook_in, on_stop, selectors, stop_operator
+from workqueue.plugin.internals import has_handlers_of_others, hook_in, on_stop, selectors, stop_operator
+from workqueue.plugin.lack import Reminder
 from workqueue.plugin.lane_choice import choose_lanes
 from workqueue.plugin.login import Login
 from workqueue.plugin.noise import PREFIX, HandlerNoise, RunFieldsEverywhere, leave_finalizers_alone
@@ -65,7 +66,7 @@ class Runtime:
         self.login = Login()
         self.metrics = PrometheusMetrics()
         self.metrics.loop_opened(self._loop_statistics)
-        #: Set by the managers; the last that says something counts.
+        #: Set by the managers: see :meth:`say`.
         self.bind: str | None = None
         self.namespaces: Collection[str] | None = None
         self.grace: float = 20.0
@@ -74,12 +75,15 @@ class Runtime:
         self.rate: tuple[float, int] | None = None
         self.clock: Clock = RealClock()
         self.metrics.clients_opened(self.login.statistics)
+        #: What of these a manager has said.
+        self._said: dict[str, Any] = {}
 
         self._informers: list[ResourceInformer] = []
         self._controllers: dict[str, ManagedController] = {}
         self._noise = HandlerNoise()
         self._run_fields = RunFieldsEverywhere()
         self._impatience = Impatience()
+        self._reminder: Reminder | None = None
         self._server: StatusServer | None = None
         self._entrance: Entrance | None = None
         #: When the stop began; None before.
@@ -112,6 +116,22 @@ class Runtime:
 
     # While the operator is put together.
 
+    def say(self, values: Mapping[str, Any]) -> None:
+        """A manager gives values that hold for the whole operator.
+
+        :param values: by the names of this class; a manager that does not care says nothing.
+        :raises ConfigurationError: if another manager has said otherwise; nothing is changed then.
+        """
+        for name, value in values.items():
+            if name in self._said and _comparable(self._said[name]) != _comparable(value):
+                raise ConfigurationError(
+                    f"Manager({_shown(name, value)}), but another Manager of this operator has said "
+                    f"{_shown(name, self._said[name])}: say it in one of them, or the same in both"
+                )
+        for name, value in values.items():
+            self._said.setdefault(name, value)
+            setattr(self, name, self._said[name])
+
     def informer(
         self,
         spec: ResourceSpec,
@@ -126,11 +146,18 @@ class Runtime:
         lane: LaneName,
     ) -> ResourceInformer:
         """See :meth:`workqueue.Manager.informer`."""
+        self._check_not_running(f"informer({str(spec)!r})")
         if lane not in get_args(LaneName):
             raise ConfigurationError(
                 f"informer({str(spec)!r}): lane={lane!r}, expected one of {', '.join(get_args(LaneName))}"
             )
-        if not isinstance(cache_sync_timeout, int | float) or not cache_sync_timeout > 0:
+        if type(metadata_only) is not bool:
+            raise ConfigurationError(
+                f"informer({str(spec)!r}): metadata_only={metadata_only!r}, expected True or False"
+            )
+        if isinstance(cache_sync_timeout, bool) or not (
+            isinstance(cache_sync_timeout, int | float) and cache_sync_timeout > 0
+        ):
             raise ConfigurationError(
                 f"informer({str(spec)!r}): cache_sync_timeout={cache_sync_timeout!r}, expected > 0"
             )
@@ -161,7 +188,7 @@ class Runtime:
         name: str,
         reconcile: ReconcileFunc,
         *,
-        wait_for: Sequence[ResourceInformer],
+        wait_for: Sequence[ResourceInformer] | ResourceInformer,
         workers: int,
         max_retries: int | None,
         timeout: float | None,
@@ -169,6 +196,9 @@ class Runtime:
         options: QueueOptions,
     ) -> ManagedController:
         """See :meth:`workqueue.Manager.controller`."""
+        self._check_not_running(f"controller {name!r}")
+        if not (isinstance(name, str) and name.strip() and name.isprintable()):
+            raise ConfigurationError(f"controller {name!r}: expected a name, such as 'pods'")
         if unknown := sorted(set(options) - QueueOptions.__optional_keys__):
             raise ConfigurationError(
                 f"controller {name!r}: there is no option {', '.join(unknown)}; "
@@ -194,6 +224,19 @@ class Runtime:
         )
         self._controllers[name] = controller
         return controller
+
+    def _check_not_running(self, made: str) -> None:
+        """What is made too late would be dead: Kopf has been told what to watch, and threads have been started."""
+        loop = self._loop
+        # Should a run have ended without its cleanup, its loop is there still, and stands still.
+        if loop is not None and loop.is_running():
+            raise ConfigurationError(
+                f"{made}: the operator runs already; make informers and controllers while the file is loaded"
+            )
+
+    def waiting_for(self, source: ResourceInformer) -> list[str]:
+        """The names of the controllers that wait for an informer."""
+        return [name for name, managed in list(self._controllers.items()) if source in managed.wait_for]
 
     def recorder(self, component: str) -> EventRecorder:
         """See :meth:`workqueue.Manager.recorder`; from any thread."""
@@ -279,6 +322,8 @@ class Runtime:
         for informer in self._informers:
             informer.start(scope, lane=lanes[informer.name], selectors=functools.partial(selectors, settings))
             logger.info("informer %s: %s lane", informer.name, lanes[informer.name])
+        self._reminder = Reminder([informer.lack for informer in self._informers], clock=self.clock)
+        self._reminder.start()
         for controller in self._controllers.values():
             threading.Thread(
                 target=contextvars.copy_context().run,
@@ -335,6 +380,9 @@ class Runtime:
         if self._outbox is not None:
             timeout = max(_EVENTS_AT_LEAST, self._grace_left())
             await in_thread(functools.partial(self._outbox.close, timeout), name="workqueue-stop-events")
+        if self._reminder is not None:
+            self._reminder.stop()
+            self._reminder = None
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -391,12 +439,29 @@ class Runtime:
             "controller %s: caches synced, %d keys queued, starting %d workers",
             managed.name, len(controller.queue), controller.workers,
         )  # fmt: skip
+        self._tell_of_idleness(managed)
         try:
             controller.start()
         except RuntimeError as error:
             if self._stopping.is_set():
                 return  # meanwhile: nothing is there any more that it could run on
             self.fatal(f"controller {managed.name} could not start its {controller.workers} workers: {error}")
+
+    def _tell_of_idleness(self, managed: ManagedController) -> None:
+        """Whoever forgot the handlers sees an operator that is well and does nothing."""
+        # What adds keys later can be no handler of ours that does not exist yet; it may be one of Kopf's.
+        sources = managed.wait_for or tuple(self._informers)
+        if (
+            not any(source.handlers_lane.has_handlers for source in sources)
+            and not managed.queue.statistics().adds
+            and not has_handlers_of_others(self._registry, ours=(PREFIX,))
+        ):
+            name = str(sources[0].spec).partition(".")[0] if sources else "informer"
+            logger.warning(
+                "controller %s: nothing adds keys to it: put @%s.on_add, @%s.on_update and @%s.on_delete above "
+                "functions that call controller.add(key)",
+                managed.name, name, name, name,
+            )  # fmt: skip
 
     def fatal(self, reason: str) -> None:
         """End the operator with one line and a status that is not 0; from any thread. The first reason stands."""
@@ -414,3 +479,18 @@ class Runtime:
     def _stop_kopf(self) -> None:
         if self._loop is not None and not stop_operator(self._loop):
             logger.error("%s; Kopf could not be told to stop", self._reason)
+
+
+def _comparable(value: object) -> object:
+    """Namespaces are the same in any order."""
+    return set(value) if isinstance(value, tuple) and all(isinstance(each, str) for each in value) else value
+
+
+def _shown(name: str, value: Any) -> str:
+    """A value as its manager was given it."""
+    match name:
+        case "rate":
+            return f"qps={value[0]!r}, burst={value[1]!r}"
+        case "namespaces":
+            return f"namespaces={list(value)!r}"
+    return f"{name}={value!r}"

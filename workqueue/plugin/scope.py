@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import click
 import kopf
@@ -17,6 +17,8 @@ class Scope:
 
     #: Kopf's patterns; empty is all namespaces.
     patterns: tuple[str, ...] = ()
+    #: Where they were said: what a user corrects who has made a mistake in them.
+    said: str = field(default="-n", compare=False)
 
     @classmethod
     def of_run(cls, settings: kopf.OperatorSettings, given: Collection[str] | None = None) -> "Scope":
@@ -24,17 +26,20 @@ class Scope:
 
         :param settings: those of the run.
         :param given: what ``Manager(namespaces=…)`` said, for operators that are not started by ``kopf run``.
-        :raises ConfigurationError: if nobody said it.
+        :raises ConfigurationError: if nobody said it, or the manager and Kopf were told different ones.
         """
         if settings.peering.clusterwide:
+            if given is not None:
+                raise _differ(given, "all namespaces")
             return cls()
         context = click.get_current_context(silent=True)
         given_to_kopf = context.params.get("namespaces") if context is not None else None
-        patterns = given_to_kopf if isinstance(given_to_kopf, tuple) else ()
+        by_command = isinstance(given_to_kopf, tuple)
+        patterns: tuple[str, ...] = given_to_kopf if isinstance(given_to_kopf, tuple) else ()
         if legacy := os.environ.get("KOPF_RUN_NAMESPACE"):
             patterns += (legacy,)
-        if not given_to_kopf and given is not None:
-            patterns = tuple(given)
+        if given is not None and not (by_command and patterns):
+            return cls(tuple(given), said="Manager(namespaces=…)")
         if any(not pattern.strip() for pattern in patterns):
             raise ConfigurationError("-n '': the name of the namespace is empty; for all namespaces it is -A")
         if not patterns:
@@ -42,6 +47,8 @@ class Scope:
                 "this operator was not started by `kopf run`, and serves some namespaces: "
                 "say the same ones in Manager(namespaces=[…])"
             )
+        if given is not None and set(given) != set(patterns):
+            raise _differ(given, str(cls(patterns)))
         return cls(patterns)
 
     @property
@@ -50,6 +57,8 @@ class Scope:
         return all(_is_exact(pattern) for pattern in self.patterns)
 
     def __str__(self) -> str:
+        if self.said != "-n":
+            return f"Manager(namespaces={list(self.patterns)!r})"
         return " ".join(f"-n {pattern!r}" for pattern in self.patterns) or "-A"
 
     def resolve(self, list_namespaces: Callable[[], Iterable[str]]) -> list[str]:
@@ -63,6 +72,13 @@ class Scope:
             return list(dict.fromkeys(self.patterns))
         present = list(list_namespaces())
         return [name for name in present if any(match_namespace(name, pattern) for pattern in self.patterns)]
+
+
+def _differ(given: Collection[str], served: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"Manager(namespaces={list(given)!r}), but Kopf was told to serve {served}: leave it out with `kopf run`, "
+        "else say the same to both"
+    )
 
 
 def _is_exact(pattern: str) -> bool:

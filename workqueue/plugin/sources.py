@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 import kopf
 
 from workqueue.base.clock import Clock
+from workqueue.base.errors import ConfigurationError, IndexConflict
+from workqueue.base.functions import name_of, wrong_shape
 from workqueue.base.keys import ObjectKey
 from workqueue.cache import NAMESPACE_INDEX, Compression, Indexer, IndexFunc, Lister, Reader, Transform, namespace
 from workqueue.control import ReconcileFunc
@@ -20,6 +22,7 @@ from workqueue.informer import HandlerFunc, Informer, InformerStatistics, Resync
 from workqueue.informer.lane import Difference, LaneName
 from workqueue.plugin.consistency import ConsistencyCheck
 from workqueue.plugin.handlers_lane import HandlersLane
+from workqueue.plugin.lack import Lack
 from workqueue.plugin.presence import Presence
 from workqueue.plugin.presence_watch import Selectors
 from workqueue.plugin.resources import ResourceSpec
@@ -59,6 +62,15 @@ class ResourceInformer:
         self.cache_sync_timeout = cache_sync_timeout
         self._runtime = runtime
         self._resync = resync
+        if transform is not None and (why := wrong_shape(transform, argument="the object")):
+            raise ConfigurationError(f"informer({str(spec)!r}): transform={name_of(transform)}: {why}")
+        if indexers is not None and not isinstance(indexers, Mapping):
+            raise ConfigurationError(
+                f"informer({str(spec)!r}): indexers={indexers!r}: expected index functions by their names, such as "
+                "{'node': field('spec.nodeName')}"
+            )
+        if indexers and NAMESPACE_INDEX in indexers:
+            raise IndexConflict(f"indexer conflict: {NAMESPACE_INDEX} exist already")
         every: dict[str, IndexFunc] = {NAMESPACE_INDEX: namespace(), **(indexers or {})}
         indexer = Indexer(every, transform=transform, compression=compression, metadata_only=metadata_only)
         self.informer = Informer(name, indexer=indexer, clock=clock)
@@ -70,11 +82,19 @@ class ResourceInformer:
         self.lent_as: Any = None
         #: What was asked for.
         self.wanted_lane = lane
+        #: What the cluster does not have of what it needs.
+        self.lack = Lack(waiting=lambda: runtime.waiting_for(self))
         #: Kopf watches for its handlers, whichever lane runs.
         self.handlers_lane = HandlersLane(
-            spec, name=name, informer=self.informer, registry=registry, login=runtime.login, ambiguous=runtime.fatal
+            spec,
+            name=name,
+            informer=self.informer,
+            registry=registry,
+            login=runtime.login,
+            ambiguous=runtime.fatal,
+            lack=self.lack,
         )
-        self.stream_lane = StreamLane(spec, informer=self.informer, login=runtime.login)
+        self.stream_lane = StreamLane(spec, informer=self.informer, login=runtime.login, lack=self.lack)
         #: The one that runs.
         self.lane: HandlersLane | StreamLane = self.handlers_lane
 
@@ -84,7 +104,8 @@ class ResourceInformer:
         """Decorator: call this for each object that comes to be, and for those that exist at the start.
 
         The function takes keyword arguments (key, namespace, name, uid, labels, old, new,
-        final_state_known, initial) and should end with ``**_``. It is called in the thread of
+        final_state_known, initial) and should end with ``**_``; one that does not is given those that
+        it has, the key among them, so ``controller.add`` itself will do. It is called in the thread of
         Kopf's loop, where everything waits for it: it should only add keys.
         """
         self.handlers_lane.add_handler(function, kind="add")
@@ -200,7 +221,7 @@ class ResourceInformer:
         :param workers, max_retries, timeout, max_replacements, queue: as of :meth:`workqueue.Manager.controller`.
         """
         return self._runtime.controller(
-            name or self.name,
+            self.name if name is None else name,
             reconcile,
             wait_for=[self],
             workers=workers,
@@ -255,5 +276,6 @@ class ResourceInformer:
     def renew(self) -> None:
         """Make ready for another run in the same process: an empty cache, not synced."""
         self.informer.renew()
+        self.lack.over()
         self.handlers_lane.renew()
-        self.stream_lane = StreamLane(self.spec, informer=self.informer, login=self._runtime.login)
+        self.stream_lane = StreamLane(self.spec, informer=self.informer, login=self._runtime.login, lack=self.lack)

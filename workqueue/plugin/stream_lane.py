@@ -22,10 +22,11 @@ from workqueue.informer import LISTED, Backoff, Heard, Informer, Reflector, Refl
 from workqueue.informer.lane import Difference, LaneStatistics
 from workqueue.plugin import internals
 from workqueue.plugin.kopf_source import KopfSource
+from workqueue.plugin.lack import Lack
 from workqueue.plugin.login import Login
 from workqueue.plugin.noise import PREFIX
 from workqueue.plugin.presence import Presence, list_presence
-from workqueue.plugin.resources import ResourceSpec
+from workqueue.plugin.resources import ResourceSpec, look_at
 from workqueue.plugin.scope import Scope
 
 logger = logging.getLogger("workqueue.plugin")
@@ -50,12 +51,14 @@ class _Counts:
 class StreamLane:
     """Runs one informer. Its state is touched in the thread of Kopf's loop, and read by probes."""
 
-    def __init__(self, spec: ResourceSpec, *, informer: Informer, login: Login) -> None:
+    def __init__(self, spec: ResourceSpec, *, informer: Informer, login: Login, lack: Lack | None = None) -> None:
         """
         :param spec: the resource.
         :param informer: where its events go.
         :param login: for consistency checks, which have a thread of their own.
+        :param lack: told what the cluster does not have.
         """
+        self.lack = lack if lack is not None else Lack()
         self.spec = spec
         self.informer = informer
         self._login = login
@@ -208,7 +211,6 @@ class Streams:
         #: What the cluster serves, as far as Kopf has looked.
         self._known: set[kopf.Resource] = set()
         self._reflectors: dict[tuple[kopf.Resource, str | None, bool], Reflector] = {}
-        self._told: set[str] = set()
 
     def found(self, resources: Collection[kopf.Resource], *, groups: Collection[str] | None) -> None:
         """See :class:`workqueue.plugin.hooks.Intake`."""
@@ -230,13 +232,15 @@ class Streams:
             resource = lane.resource
             if resource is None or resource not in resources:
                 problem = f"{lane.spec} is not served by the cluster"
-                self._warn(problem, "waiting for it (is the name right, is its definition there?)")
+                if lane.lack.problem != problem:
+                    lane.lack.say(problem, look_at(lane.spec.nearest(self._known)))
                 lane.expect((), why=problem)
             elif resource.namespaced and not namespaces:
                 problem = f"{lane.spec}: no namespace fits {self._scope}"
-                self._warn(problem, "waiting for one (are the patterns right?)")
+                lane.lack.say(problem, "waiting for one (are the patterns right?)")
                 lane.expect((), why=problem)
             else:
+                lane.lack.over()
                 lane.expect(namespaces if resource.namespaced else {None})
         watched = {
             (resource, namespace if resource.namespaced else None) for resource in resources for namespace in namespaces
@@ -309,11 +313,6 @@ class Streams:
                 logger.exception("informer %s: the watch failed and begins anew with a list", resource.plural)
                 reflector.want_list("an error in the watch itself")
             await asyncio.wait([paused], timeout=backoff.pause())
-
-    def _warn(self, problem: str, hint: str) -> None:
-        if problem not in self._told:
-            self._told.add(problem)
-            logger.warning("%s; %s", problem, hint)
 
 
 def _for_kopf(heard: Heard) -> dict[str, Any] | None:
