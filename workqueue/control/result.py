@@ -54,6 +54,11 @@ class Result:
             )
         if self.outcome == "requeue_after" and not is_duration(self.after):
             raise ConfigurationError(f"Result.requeue(after={self.after!r}): expected seconds, more than 0")
+        if self.outcome != "requeue_after" and self.after != 0:
+            raise ConfigurationError(
+                f"Result({self.outcome!r}, after={self.after!r}): the delay would be ignored; use "
+                f"Result.requeue(after={self.after!r})"
+            )
         if self.priority is not None and (isinstance(self.priority, bool) or not isinstance(self.priority, int)):
             raise ConfigurationError(
                 f"Result.requeue(priority={self.priority!r}): expected a whole number, the greater the sooner"
@@ -65,7 +70,7 @@ class Result:
         return cls()
 
     @classmethod
-    def requeue(cls, *, after: float | None = None, priority: int | None = None) -> "Result":
+    def requeue(cls, after: float | None = None, *, priority: int | None = None) -> "Result":
         """Look at the key again.
 
         :param after: in so many seconds, failures forgotten; None leaves the delay to the limiter, as after a failure.
