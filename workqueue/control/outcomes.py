@@ -7,18 +7,23 @@ a terminal error forgets the key's failures, and a key can be given up: then it 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import CoroutineType
 from typing import cast
 
 from workqueue.base.clock import Clock
 from workqueue.base.errors import WorkqueueError, with_place
+from workqueue.base.functions import described, is_async
 from workqueue.base.keys import ObjectKey
 from workqueue.base.logs import SafeLogger
 from workqueue.base.text import one_line, told
 from workqueue.control.books import Books
 from workqueue.control.priorities import Queue, add_after, add_rate_limited
-from workqueue.control.result import Result, TerminalError, TimeLimitExceeded
+from workqueue.control.result import Result, TerminalError, TimeLimitExceeded, WrongAnswer
 
 logger = SafeLogger("workqueue.control")
+
+#: What may be meant by answers of some types.
+_MEANT = {bool: ", such as Result.requeue()", **dict.fromkeys((int, float), ", such as Result.requeue(after=…)")}
 
 #: Characters of an error that are told in a line; the whole is in the trace that follows.
 LENGTH = 2000
@@ -154,17 +159,30 @@ class Outcomes:
         self._queue.forget(key)
 
 
-def checked(result: object) -> Result:
+def checked(result: object, function: object) -> Result:
     """What a reconcile function returned.
 
-    :raises TypeError: if it is neither None nor a Result; it says what was expected.
+    :param function: which one.
+    :raises WrongAnswer: if it is neither None nor a Result; it says what was expected.
     """
     if result is None:
         return Result()
     if issubclass(type(result), Result):  # isinstance believes a mock that says so
         return cast("Result", result)
+    who = described(function)
+    if type(result) is CoroutineType:
+        result.close()
+        inner, remedy = result.cr_code, "await it"
+        if not is_async(function):
+            remedy = "what is around an async def, such as a decorator, must be an async def as well"
+        raise WrongAnswer(
+            f"{who} returned the coroutine {inner.co_qualname} ({inner.co_filename}:{inner.co_firstlineno}): {remedy}"
+        )
     # No value, as it may be an object with secrets in it.
-    raise TypeError(f"reconcile returned a value of the type {type(result).__name__}, expected None or a Result")
+    kind = type(result)
+    raise WrongAnswer(
+        f"{who} returned a value of the type {kind.__name__}, expected None or a Result{_MEANT.get(kind, '')}"
+    )
 
 
 def _brief(error: BaseException) -> str:

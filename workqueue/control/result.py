@@ -35,6 +35,10 @@ class TimeLimitExceeded(WorkqueueError, TimeoutError):
     """A run that was not over in time has failed by that, whatever comes of it."""
 
 
+class WrongAnswer(WorkqueueError, TypeError):
+    """A reconcile function returned what is no answer: the message names the function, and what was expected."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What should happen to the key next. Build one with :meth:`done` or :meth:`requeue`."""
