@@ -23,6 +23,7 @@ class Recorder(RateLimitingQueue):
 
     def add_rate_limited(self, key):
         self.calls.append(("add_rate_limited", key))
+        return 1.0
 
     def forget(self, key):
         self.calls.append(("forget", key))

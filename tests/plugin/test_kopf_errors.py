@@ -122,13 +122,14 @@ def test_a_group_as_of_a_task_group_says_what_is_in_it(build, runs, clock, *, gr
 
 
 @pytest.mark.parametrize("delay", [None, 0, -1])
-def test_without_a_delay_it_comes_again_at_once(build, runs, delay):
+def test_without_a_delay_it_comes_again_at_once(build, runs, caplog, delay):
     raising(runs, kopf.TemporaryError("later", delay=delay))
     controller = build(runs)
     controller.start()
     controller.add(KEY)
     until(lambda: controller.statistics().success == 1)
     assert (runs.instants, runs.retries) == ([0.0, 0.0], [0, 1])
+    assert "failed (run 1), will be retried at once: later" in caplog.text
 
 
 def test_a_delay_that_is_no_time_leaves_it_to_the_limiter(build, runs, clock):
@@ -219,6 +220,18 @@ def test_what_says_itself_what_to_do_is_told_without_a_trace(build, runs, caplog
     [record] = [each for each in caplog.records if each.levelno == logging.WARNING]
     assert "will be retried in 5 s: not yet there" in record.getMessage()
     assert record.exc_info is None
+
+
+def test_while_the_operator_stops_no_retry_is_promised(build, runs, gate, caplog):
+    runs.answer = lambda request: gate(request) or kopf.TemporaryError("not yet there", delay=5)
+    controller = build(runs)
+    controller.start()
+    controller.add(KEY)
+    runs.wait(1)
+    controller.queue.shut_down()
+    gate.set()
+    until(lambda: " failed " in caplog.text)
+    assert "failed (run 1), left for the next start: not yet there" in caplog.text
 
 
 def test_a_coroutine_raises_them_as_well(make_async, clock):

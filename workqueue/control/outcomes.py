@@ -115,12 +115,14 @@ class Outcomes:
         elif self._max_retries is None or failures < self._max_retries:
             self._attempts.failed(key)
             if verdict.after is None:
-                self._queue.add_rate_limited(key)
+                delay = self._queue.add_rate_limited(key)
             else:
-                self._queue.add_after(key, verdict.after)
-            fate = "left for the next start" if self._queue.shutting_down else "will be retried"
-            if verdict.after:
-                fate += f" in {verdict.after:g} s"
+                delay = verdict.after
+                self._queue.add_after(key, delay)
+            if self._queue.shutting_down:
+                fate = "left for the next start"
+            else:
+                fate = f"will be retried in {delay:g} s" if delay > 0 else "will be retried at once"
             logger.warning(
                 "controller %s: %s failed (run %d), %s: %s",
                 self._name, name, retry + 1, fate, text, exc_info=None if retry else trace,
