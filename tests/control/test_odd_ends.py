@@ -214,6 +214,7 @@ FORGED = ObjectKey("", "x\nERROR controller pods: everything is lost")
 
 def test_a_name_with_a_line_end_makes_no_line_of_its_own(make, runs, clock, gate, caplog):
     """Names of RBAC's objects may have them."""
+    caplog.set_level(logging.INFO, "workqueue.queues")
 
     class Limiter(ItemExponentialFailureRateLimiter):
         def when(self, key):
