@@ -9,7 +9,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from workqueue.base.errors import ConfigurationError, WorkqueueError
 from workqueue.base.keys import ObjectKey
@@ -17,14 +17,19 @@ from workqueue.cache import Reader
 from workqueue.control.lifetime import Lifetime
 
 
-def is_duration(seconds: object) -> bool:
-    """Whether it is a number of seconds, more than 0, that a clock can be asked for."""
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+def is_seconds(value: object) -> bool:
+    """Whether it is a number of seconds that a clock can be asked for."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     try:
-        return 0 < float(seconds) < math.inf
+        return math.isfinite(value)
     except OverflowError:
         return False
+
+
+def is_duration(value: object) -> bool:
+    """Whether it is such a number, more than 0."""
+    return is_seconds(value) and cast("float", value) > 0
 
 
 class TerminalError(WorkqueueError):
