@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import CodeType
 
 #: As many layers around a function are looked through at most.
@@ -11,13 +11,12 @@ LAYERS = 100
 
 def is_async(function: object) -> bool:
     """Whether a call returns something to be awaited, or to be iterated over asynchronously, and runs nothing."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    return any(
-        check(each)
-        for check in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
-        for each in (function, type(function).__call__ if callable(function) else None)
-    )
+    return _any_is(function, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+
+
+def is_generator(function: object) -> bool:
+    """Whether a call returns something to be iterated over, and runs nothing."""
+    return _any_is(function, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 
 
 def cannot_take(function: object, *args: object, **kwargs: object) -> str:
@@ -33,6 +32,14 @@ def cannot_take(function: object, *args: object, **kwargs: object) -> str:
     except ValueError:
         return ""
     return ""
+
+
+def _any_is(function: object, *checks: Callable[[object], bool]) -> bool:
+    """Whether a function, or what is called when an object is, is of one of some kinds."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    called = (function, type(function).__call__ if callable(function) else None)
+    return any(check(each) for check in checks for each in called)
 
 
 def described(function: object) -> str:

@@ -168,7 +168,10 @@ class Controller:
         """The keys that were given up, the latest first. :meth:`add` asks for one again.
 
         :param limit: how many at most; :meth:`statistics` counts them all.
+        :raises ConfigurationError: if it is no whole number, or less than 0.
         """
+        if type(limit) is not int or limit < 0:
+            raise ConfigurationError(f"parked(limit={limit!r}): expected a whole number, 0 or more")
         return self._books.parking.keys(limit=limit)
 
     def resize(self, workers: int) -> None:

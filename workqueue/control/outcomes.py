@@ -18,7 +18,7 @@ from workqueue.base.logs import SafeLogger
 from workqueue.base.text import one_line, told
 from workqueue.control.books import Books
 from workqueue.control.priorities import Queue, add_after, add_rate_limited
-from workqueue.control.result import Result, TerminalError, TimeLimitExceeded, WrongAnswer
+from workqueue.control.result import Result, TerminalError, TimeLimitExceeded, WrongAnswer, is_seconds
 
 logger = SafeLogger("workqueue.control")
 
@@ -37,6 +37,20 @@ class Verdict:
     is_terminal: bool = False
     #: Seconds until the next try; None leaves it to the limiter.
     after: float | None = None
+    #: What is wrong with what it says, in a few words.
+    remark: str = ""
+
+    @classmethod
+    def of_delay(cls, delay: object) -> "Verdict":
+        """What an error says that names a delay.
+
+        :param delay: seconds; None is at once, as in Kopf. One that is no time leaves it to the limiter, and is told.
+        """
+        if delay is None:
+            return cls(after=0.0)
+        if is_seconds(delay):
+            return cls(after=max(0.0, cast("float", delay)))
+        return cls(remark=f"its delay {one_line(told(delay), limit=100)} is no number of seconds and is ignored")
 
 
 #: Reads an error that is somebody else's; None for one that says nothing.
@@ -106,6 +120,8 @@ class Outcomes:
         # Anything else may need the whole trace.
         plain = isinstance(error, WorkqueueError) or verdict.is_terminal or verdict.after is not None
         text, trace = (_brief(error), None) if plain else (told(error), error)
+        if verdict.remark:
+            text = f"{text} ({verdict.remark})"
         text, name = one_line(text, limit=LENGTH), one_line(key)
         if verdict.is_terminal:
             self._parking.run_ended(key)
@@ -154,7 +170,8 @@ class Outcomes:
         if any(verdict.is_terminal for verdict in verdicts):
             return Verdict(is_terminal=True)
         delays = [verdict.after for verdict in verdicts if verdict.after is not None]
-        return Verdict(after=min(delays) if len(delays) == len(verdicts) else None)
+        remark = next((verdict.remark for verdict in verdicts if verdict.remark), "")
+        return Verdict(after=min(delays) if len(delays) == len(verdicts) else None, remark=remark)
 
     def _forget(self, key: ObjectKey) -> None:
         self._attempts.forget(key)

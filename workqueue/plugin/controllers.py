@@ -183,6 +183,7 @@ class ManagedController:
         """The keys that were given up, the latest first; :meth:`add` asks for one again.
 
         :param limit: how many at most; :meth:`statistics` counts them all.
+        :raises ConfigurationError: if it is no whole number, or less than 0.
         """
         return self.controller.parked(limit=limit)
 
