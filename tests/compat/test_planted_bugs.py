@@ -107,9 +107,8 @@ class DoneForgets(RateLimitingQueue):
 
 
 class CountsOnlyWhatDoesNotWait(RateLimitingQueue):
-    def add_rate_limited(self, key: str) -> None:
-        if key not in self._delays.pending:
-            super().add_rate_limited(key)
+    def add_rate_limited(self, key: str) -> float:
+        return super().add_rate_limited(key) if key not in self._delays.pending else 0.0
 
 
 class AnAddReplacesTheOneBefore(PriorityQueue):

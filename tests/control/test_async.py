@@ -236,17 +236,46 @@ def test_a_task_that_somebody_else_cancels_is_a_failure_and_comes_again(make_asy
     assert len(tasks) == 2
 
 
-def test_a_plain_function_around_a_coroutine_function_is_told_so_and_nothing_is_left_unawaited(make, runs, caplog):
+def place(function):
+    return f"{function.__code__.co_qualname} ({__file__}:{function.__code__.co_firstlineno})"
+
+
+def told(caplog):
+    """The line of the one failure, which has no trace."""
+    [record] = [each for each in caplog.records if "given up" in each.getMessage()]
+    assert record.exc_info is None
+    return record.getMessage()
+
+
+def test_a_plain_function_around_a_coroutine_function_is_told_so_and_nothing_is_left_unawaited(make, caplog):
+    async def inner(request):
+        """Never awaited, and closed."""
+
+    def around(request):
+        return inner(request)
+
+    controller = make(around, max_retries=0)
+    controller.start()
+    controller.add(KEY)
+    until(lambda: "given up" in caplog.text)
+    assert told(caplog).endswith(
+        f": {place(around)} returned the coroutine {place(inner)}: what is around an async def, such as a decorator, "
+        "must be an async def as well"
+    )
+
+
+def test_a_coroutine_that_an_async_def_forgets_to_await_is_told(make_async, caplog):
     async def inner():
         """Never awaited, and closed."""
 
-    runs.answer = lambda _: inner()
-    controller = make(runs, max_retries=0)
+    async def reconcile(request):
+        return inner()
+
+    controller = make_async(reconcile, max_retries=0)
     controller.start()
     controller.add(KEY)
-    until(lambda: controller.statistics().given_up == 1)
-    until(lambda: "must be an async def as well" in caplog.text)
-    until(lambda: "inner" in caplog.text)
+    until(lambda: "given up" in caplog.text)
+    assert told(caplog).endswith(f": {place(reconcile)} returned the coroutine {place(inner)}: await it")
 
 
 def test_a_wait_that_would_hold_up_the_loop_is_refused(make_async, caplog):

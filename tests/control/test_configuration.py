@@ -32,6 +32,24 @@ def keyword_only(*, request):
     """Takes it by name only."""
 
 
+def generator(request):
+    yield
+
+
+async def asynchronous_generator(request):
+    yield
+
+
+class GeneratorCall:
+    def __call__(self, request):
+        yield
+
+
+class AsynchronousGeneratorCall:
+    async def __call__(self, request):
+        yield
+
+
 class Callable:
     def __call__(self, request, log=None):
         """May be an object."""
@@ -81,6 +99,22 @@ def test_a_function_of_the_wrong_shape_is_refused_by_name(make, reconcile, said)
     assert str(caught.value).startswith("controller 'pods': ")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "reconcile",
+    [
+        generator,
+        asynchronous_generator,
+        GeneratorCall(),
+        AsynchronousGeneratorCall(),
+        functools.partial(GeneratorCall()),
+        GeneratorCall().__call__,
+    ],
+)
+def test_what_yields_is_refused_whatever_it_looks_like(make, reconcile):
+    with pytest.raises(ConfigurationError, match=r"^controller 'pods': .* yields; a run is a call that returns$"):
+        make(reconcile)
 
 
 @pytest.mark.parametrize(

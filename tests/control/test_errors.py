@@ -140,13 +140,34 @@ def test_of_what_is_returned_by_mistake_nothing_is_told_but_its_type(make, runs,
     assert "aHVudGVyMg" not in parked.error + caplog.text
 
 
-@pytest.mark.parametrize("wrong", [True, False, 0, 5, "done", {"requeue": True}, (None,)], ids=repr)
-def test_a_wrong_return_is_an_error_that_says_what_is_expected(make, runs, caplog, wrong):
-    runs.answer = lambda _: wrong
-    controller = make(runs)
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        (True, ", such as Result.requeue()"),
+        (False, ", such as Result.requeue()"),
+        (0, ", such as Result.requeue(after=…)"),
+        (5, ", such as Result.requeue(after=…)"),
+        (30.5, ", such as Result.requeue(after=…)"),
+        ("done", ""),
+        ({"requeue": True}, ""),
+        ((None,), ""),
+    ],
+    ids=repr,
+)
+def test_a_wrong_return_is_one_line_that_names_the_function_and_says_what_is_expected(make, caplog, wrong, meant):
+    def answer(request):
+        return wrong
+
+    controller = make(answer)
     controller.start()
     controller.add(KEY)
     until(lambda: controller.queue.statistics().delayed == 1)
     settle(controller)
     assert controller.statistics().error == 1
-    assert f"reconcile returned a value of the type {type(wrong).__name__}, expected None or a Result" in caplog.text
+    [record] = [each for each in caplog.records if " failed " in each.getMessage()]
+    code = answer.__code__
+    assert record.getMessage().endswith(
+        f": {code.co_qualname} ({__file__}:{code.co_firstlineno}) returned a value of the type {type(wrong).__name__}, "
+        f"expected None or a Result{meant}"
+    )
+    assert record.exc_info is None

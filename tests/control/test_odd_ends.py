@@ -150,8 +150,8 @@ def test_the_first_failure_of_a_key_has_a_traceback_in_the_log_and_those_after_i
         clock.step(1.0)
     records = failures(caplog)[:3]
     assert [record.getMessage() for record in records] == [
-        f"controller pods: default/a failed (run {number}), will be retried: ValueError('never well')"
-        for number in (1, 2, 3)
+        f"controller pods: default/a failed (run {number}), will be retried in {delay} s: ValueError('never well')"
+        for number, delay in ((1, "0.005"), (2, "0.01"), (3, "0.02"))
     ]
     assert [record.exc_info is not None and record.exc_info[1] is error for record in records] == [True, False, False]
     assert {record.levelno for record in records} == {logging.WARNING}
@@ -173,7 +173,7 @@ def test_after_a_success_the_next_failure_is_a_first_one_again(make, runs, clock
     until(lambda: controller.statistics().error == 2)
     until(lambda: len(failures(caplog)) == 2)
     assert [record.exc_info[1].args for record in failures(caplog)] == [("once",), ("twice",)]
-    assert "(run 1), will be retried: ValueError('twice')" in caplog.text
+    assert "(run 1), will be retried in 0.005 s: ValueError('twice')" in caplog.text
 
 
 def test_a_key_that_is_given_up_has_its_traceback_in_the_log(make, runs, caplog):
@@ -214,6 +214,7 @@ FORGED = ObjectKey("", "x\nERROR controller pods: everything is lost")
 
 def test_a_name_with_a_line_end_makes_no_line_of_its_own(make, runs, clock, gate, caplog):
     """Names of RBAC's objects may have them."""
+    caplog.set_level(logging.INFO, "workqueue.queues")
 
     class Limiter(ItemExponentialFailureRateLimiter):
         def when(self, key):

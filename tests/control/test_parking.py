@@ -3,6 +3,7 @@
 import pytest
 
 from tests.control.conftest import settle, until
+from workqueue.base.errors import ConfigurationError
 from workqueue.base.keys import ObjectKey
 from workqueue.base.origin import INITIAL, Origin, origin
 from workqueue.control import ParkedKey, TerminalError, Verdict
@@ -257,3 +258,12 @@ def test_what_was_noted_of_a_last_run_is_gone_when_it_has_ended():
     parking.run_ended(KEY)
     assert parking.admits(KEY, news=False)
     assert parking.park(KEY, error="", runs=1, now=0.0)
+
+
+@pytest.mark.parametrize("limit", ["x", -1, True, 2.0, None])
+def test_a_limit_that_is_no_number_of_keys_is_refused_in_a_line(make, runs, limit):
+    controller = make(runs)
+    with pytest.raises(ConfigurationError) as caught:
+        controller.parked(limit=limit)
+    assert str(caught.value) == f"parked(limit={limit!r}): expected a whole number, 0 or more"
+    assert controller.parked(limit=0) == []

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from tests.control.conftest import settle, until
+from workqueue.base.errors import ConfigurationError
 from workqueue.base.keys import ObjectKey
 from workqueue.control import Result
 from workqueue.queues import RateLimitingQueue
@@ -22,6 +23,7 @@ class Recorder(RateLimitingQueue):
 
     def add_rate_limited(self, key):
         self.calls.append(("add_rate_limited", key))
+        return 1.0
 
     def forget(self, key):
         self.calls.append(("forget", key))
@@ -130,7 +132,7 @@ def test_a_refused_delay_inside_a_run_is_a_failure_of_that_run(make, runs):
 def test_results_are_values():
     assert Result.done() == Result()
     assert Result.requeue() != Result.done()
-    assert Result.requeue(after=30) == Result.requeue(after=30.0)
+    assert Result.requeue(after=30) == Result.requeue(after=30.0) == Result.requeue(30)
     with pytest.raises(AttributeError):
         Result.done().after = 5
 
@@ -139,3 +141,12 @@ def test_results_are_values():
 def test_a_result_that_means_nothing_cannot_be_made(arguments):
     with pytest.raises(ValueError, match=r"Result"):
         Result(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [((), "'success'"), (("success",), "'success'"), (("requeue",), "'requeue'")]
+)
+def test_a_delay_that_would_be_ignored_is_refused_and_told_how_to_say_it(arguments, said):
+    with pytest.raises(ConfigurationError) as caught:
+        Result(*arguments, after=30)
+    assert str(caught.value) == f"Result({said}, after=30): the delay would be ignored; use Result.requeue(after=30)"

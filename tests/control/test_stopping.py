@@ -124,6 +124,7 @@ def test_retries_that_wait_are_dropped_by_a_stop_and_reported(make, runs, caplog
     controller.start()
     controller.add("default/a")
     until(lambda: controller.queue.statistics().delayed == 1)
+    caplog.set_level(logging.INFO, "workqueue.queues")
     assert controller.stop(PATIENCE)
     assert controller.queue.statistics().dropped == 1
     assert "1 delayed keys dropped: default/a" in caplog.text

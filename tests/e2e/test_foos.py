@@ -197,7 +197,7 @@ def test_a_deployment_of_somebody_else_is_left_alone(
         "Warning",
         'Resource "taken-web" already exists and is not managed by Foo',
     )
-    operator.wait_until_seen(f"{namespace}/taken failed (run 3), will be retried: ")
+    operator.wait_until_seen(f"{namespace}/taken failed (run 3), will be retried in ")
     found = admin.call("GET", f"{foos.deployments}/taken-web")
     assert found["spec"] == made["spec"]
     assert "ownerReferences" not in found["metadata"]

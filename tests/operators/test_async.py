@@ -73,6 +73,9 @@ def test_at_the_stop_what_is_under_way_is_finished(server):
         eventually(lambda: "slow-1" in operator.module.seen)
         module = operator.module
     assert module.done == ["slow-1"]
+    begin = next(line for line in operator.said if "controller pods stopping" in line)
+    assert "0 keys queued, 1 in processing, up to " in begin
+    assert "second signal" not in begin, "in a thread there are no signals"
     assert any("controller pods stopped: drained" in line for line in operator.said)
 
 

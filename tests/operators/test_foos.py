@@ -301,7 +301,7 @@ def test_what_is_not_ours_is_never_adopted(defined, writes, monkeypatch, lane):
     monkeypatch.setenv("WORKQUEUE_LANE", lane)
     theirs = defined.create(DEPLOYMENTS, foreign_deployment("one-web"))
     with run_in_process("-A", path=FOOS) as operator:
-        operator.wait_until_seen("default/one failed (run 3), will be retried: ")
+        operator.wait_until_seen("default/one failed (run 3), will be retried in ")
         assert defined.get(DEPLOYMENTS, "one-web") == theirs
         eventually(lambda: told(defined)["Warning", "ErrResourceExists"] >= 3, "warnings")
         (event,) = [each for each in defined.list("events") if each["reason"] == "ErrResourceExists"]

@@ -46,6 +46,7 @@ def test_the_operator_stops_without_waiting_for_a_hung_run_and_says_where_it_is(
         [line] = [line for line in operator.said if "abandoned" in line]
         assert line.startswith("controller pods: abandoned: default/hung (")
         assert "hung_run.py:" in line
-        assert any("controller pods stopped: not drained" in line for line in operator.said)
+        assert any("controller pods stopped: not drained: 1 run is stuck; 0 keys" in line for line in operator.said)
+        assert not any("controller pods stopping" in line for line in operator.said), "there is nothing to wait for"
     finally:
         module.go_on.set()

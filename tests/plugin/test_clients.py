@@ -476,7 +476,7 @@ def test_after_the_end_a_client_that_is_kept_says_so(begin, client, login):
     begin("good")
     kept = client.keep()
     login.close()
-    with pytest.raises(RuntimeError, match="Kopf has not logged in"):
+    with pytest.raises(RuntimeError, match="no client any more: the operator has stopped"):
         kept.get()
 
 

@@ -41,6 +41,10 @@ def raising(runs, *errors):
     runs.answer = lambda _: left.pop(0) if left else None
 
 
+def ignored(delay):
+    return Verdict(remark=f"its delay {delay} is no number of seconds and is ignored")
+
+
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
@@ -50,12 +54,13 @@ def raising(runs, *errors):
         (kopf.TemporaryError("later"), Verdict(after=60)),
         (kopf.TemporaryError("later", delay=1.5), Verdict(after=1.5)),
         (kopf.TemporaryError("later", delay=0), Verdict(after=0.0)),
-        (kopf.TemporaryError("later", delay=10**400), Verdict()),
+        (kopf.TemporaryError("later", delay=10**400), ignored("1" + 99 * "0" + "…")),
         (kopf.TemporaryError("later", delay=None), Verdict(after=0.0)),
         (kopf.TemporaryError("later", delay=-5), Verdict(after=0.0)),
-        (kopf.TemporaryError("later", delay=math.nan), Verdict()),
-        (kopf.TemporaryError("later", delay=math.inf), Verdict()),
-        (kopf.TemporaryError("later", delay="5"), Verdict()),
+        (kopf.TemporaryError("later", delay=math.nan), ignored("nan")),
+        (kopf.TemporaryError("later", delay=math.inf), ignored("inf")),
+        (kopf.TemporaryError("later", delay="5"), ignored("'5'")),
+        (kopf.TemporaryError("later", delay=True), ignored("True")),
         (ValueError("else"), None),
         (asyncio.CancelledError(), None),
     ],
@@ -122,17 +127,26 @@ def test_a_group_as_of_a_task_group_says_what_is_in_it(build, runs, clock, *, gr
 
 
 @pytest.mark.parametrize("delay", [None, 0, -1])
-def test_without_a_delay_it_comes_again_at_once(build, runs, delay):
+def test_without_a_delay_it_comes_again_at_once(build, runs, caplog, delay):
     raising(runs, kopf.TemporaryError("later", delay=delay))
     controller = build(runs)
     controller.start()
     controller.add(KEY)
     until(lambda: controller.statistics().success == 1)
     assert (runs.instants, runs.retries) == ([0.0, 0.0], [0, 1])
+    assert "failed (run 1), will be retried at once: later" in caplog.text
 
 
-def test_a_delay_that_is_no_time_leaves_it_to_the_limiter(build, runs, clock):
-    raising(runs, kopf.TemporaryError("later", delay="soon"))
+@pytest.mark.parametrize(
+    "error",
+    [
+        kopf.TemporaryError("later", delay="soon"),
+        ExceptionGroup("several", [kopf.TemporaryError("later", delay="soon"), kopf.TemporaryError("later", delay=5)]),
+    ],
+    ids=["alone", "in a group"],
+)
+def test_a_delay_that_is_no_time_leaves_it_to_the_limiter_and_is_told(build, runs, clock, caplog, error):
+    raising(runs, error)
     controller = build(runs)
     controller.start()
     controller.add(KEY)
@@ -141,6 +155,9 @@ def test_a_delay_that_is_no_time_leaves_it_to_the_limiter(build, runs, clock):
     clock.step(0.005)
     until(lambda: controller.statistics().success == 1)
     assert runs.instants == [0.0, 0.005]
+    [record] = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert "will be retried in 0.005 s: " in record.getMessage()
+    assert record.getMessage().endswith(" (its delay 'soon' is no number of seconds and is ignored)")
 
 
 def test_its_retries_are_limited_as_others_are_and_then_the_key_is_parked(build, runs, clock):
@@ -219,6 +236,18 @@ def test_what_says_itself_what_to_do_is_told_without_a_trace(build, runs, caplog
     [record] = [each for each in caplog.records if each.levelno == logging.WARNING]
     assert "will be retried in 5 s: not yet there" in record.getMessage()
     assert record.exc_info is None
+
+
+def test_while_the_operator_stops_no_retry_is_promised(build, runs, gate, caplog):
+    runs.answer = lambda request: gate(request) or kopf.TemporaryError("not yet there", delay=5)
+    controller = build(runs)
+    controller.start()
+    controller.add(KEY)
+    runs.wait(1)
+    controller.queue.shut_down()
+    gate.set()
+    until(lambda: " failed " in caplog.text)
+    assert "failed (run 1), left for the next start: not yet there" in caplog.text
 
 
 def test_a_coroutine_raises_them_as_well(make_async, clock):

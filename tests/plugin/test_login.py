@@ -18,8 +18,10 @@ import pytest
 import requests
 
 from tests.plugin.conftest import PATIENCE
-from workqueue.base.errors import ConfigurationError
+from workqueue.base.clock import RealClock
+from workqueue.base.errors import ConfigurationError, NotLoggedIn
 from workqueue.plugin.login import Login
+from workqueue.testing import Harness
 
 CA = "-----BEGIN CERTIFICATE-----\nQ0E=\n-----END CERTIFICATE-----\n"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nY2VydA==\n-----END CERTIFICATE-----\n"
@@ -86,13 +88,36 @@ def test_before_the_login_there_is_no_client_and_the_error_says_why(login, clien
         getattr(login, client)()
 
 
+def test_the_next_run_of_the_operator_has_no_client_yet(login):
+    login.close()
+    login.begin(lambda: None, workers=lambda: 1, throttle=None, clock=RealClock())
+    with pytest.raises(NotLoggedIn, match="no client yet"):
+        login.kubernetes()
+    login.drain()
+
+
+@pytest.mark.parametrize("client", ["kubernetes", "pykube"])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_in_a_reconcile_function_that_a_test_runs_that_is_said(login, client, is_async):
+    def reconcile(request):
+        getattr(login, client)()
+
+    async def asynchronous(request):
+        reconcile(request)
+
+    with Harness(asynchronous if is_async else reconcile) as cluster:
+        cluster.add("default/web")
+        with pytest.raises(NotLoggedIn, match=r"no client here: no operator runs.*; in a test, let"):
+            cluster.run_until_idle()
+
+
 @pytest.mark.parametrize("client", ["kubernetes", "pykube"])
 def test_after_a_close_there_is_none_either_until_the_next_login(login, client):
     login.renew(kopf.ConnectionInfo(server="http://one.test"))
     getattr(login, client)()
     login.close()
     assert not login.is_logged_in
-    with pytest.raises(RuntimeError, match="Kopf has not logged in"):
+    with pytest.raises(NotLoggedIn, match="no client any more: the operator has stopped"):
         getattr(login, client)()
     login.renew(kopf.ConnectionInfo(server="http://two.test"))
     assert server_of(login) == {"http://two.test"}

@@ -4,7 +4,7 @@ import kopf
 import pytest
 
 from workqueue import Manager
-from workqueue.base.errors import ConfigurationError
+from workqueue.base.errors import ConfigurationError, InvalidKey
 from workqueue.base.keys import ObjectKey
 from workqueue.queues import Debounce, ItemExponentialFailureRateLimiter, PriorityQueue, by_namespace
 from workqueue.testing import FakeClock
@@ -61,6 +61,18 @@ def test_the_initial_list_and_resyncs_are_low_and_changes_are_not(pods, controll
     pods.informer.remove(body("c", "3"))
     pods.informer.deliver()
     assert taken(controller.queue) == [("c", 0), ("a", -100), ("b", -100)]
+
+
+def test_a_key_may_be_asked_for_later(controller, clock):
+    controller.add("default/a", after=5)
+    assert controller.queue.waiting() == {ObjectKey("default", "a"): 5.0}
+    clock.step(5)
+    assert taken(controller.queue) == [("a", 0)]
+
+
+def test_a_key_is_one_argument(controller):
+    with pytest.raises(InvalidKey, match=r"add\('default', 'a'\): a key is one argument"):
+        controller.add("default", "a")
 
 
 def test_a_resync_leaves_a_failing_key_alone_and_a_change_does_not(pods, controller, clock):

@@ -287,7 +287,7 @@ def test_a_burst_that_has_ended_at_the_shutdown_is_handed_out(queue, clock):
 
 def test_a_burst_that_goes_on_at_the_shutdown_is_dropped_counted_and_reported(queue, clock, caplog):
     queue.add("default/foo")
-    with caplog.at_level(logging.WARNING, logger="workqueue.queues"):
+    with caplog.at_level(logging.INFO, logger="workqueue.queues"):
         assert queue.shut_down_with_drain() is True
     assert "1 delayed keys dropped: default/foo" in caplog.text
     assert queue.statistics().dropped == 1

@@ -142,6 +142,16 @@ def test_every_question_goes_to_the_limiter(limiting_class, clock):
     assert comes_after(queue, clock, "one") == 3
 
 
+@pytest.mark.parametrize("backoff", ["plain", "steady"])
+def test_the_delay_of_the_limiter_is_returned_for_who_tells_of_it(limiting_class, clock, backoff):
+    options = {"backoff": backoff} if limiting_class is PriorityQueue else {}
+    queue = limiting_class(clock=clock, rate_limiter=Recorder(0.5, 0.0), **options)
+    assert queue.add_rate_limited("foo") == 0.5
+    clock.step(0.5)
+    queue.get(timeout=0)
+    assert queue.add_rate_limited("foo") == 0.0
+
+
 def test_a_limiter_without_delay_adds_at_once(limiting_class, clock):
     queue = limiting_class(clock=clock, rate_limiter=Recorder(0.0))
     queue.add_rate_limited("one")

@@ -307,9 +307,10 @@ def test_a_delay_without_end_is_never_over_holds_nobody_up_and_is_reported_at_sh
     assert {future.result(PATIENCE) for future in got} == {"soon", "late"}
     clock.step(1e12)
     assert (len(queue), queue.statistics().delayed) == (0, 1)
-    with caplog.at_level(logging.WARNING, logger="workqueue.queues"):
+    with caplog.at_level(logging.INFO, logger="workqueue.queues"):
         queue.shut_down()
     assert "1 delayed keys dropped: never" in caplog.text
+    assert {record.levelno for record in caplog.records} == {logging.INFO}, "every clean stop says it"
     assert queue.statistics().dropped == 1
 
 
@@ -507,7 +508,8 @@ def test_keys_that_cannot_be_told_do_not_keep_a_shutdown_from_telling_of_the_oth
     queue.add_after("default/web", 6)
     queue.add("ready")
     queue.add(Silent())
-    assert queue.shut_down_with_drain(timeout=0) is False
+    with caplog.at_level(logging.INFO, logger="workqueue.queues"):
+        assert queue.shut_down_with_drain(timeout=0) is False
     assert "2 delayed keys dropped: <a Silent that cannot be told>, default/web" in caplog.text
     assert "2 keys queued (ready, <a Silent that cannot be told>)" in caplog.text
 

@@ -286,7 +286,9 @@ def test_an_error_that_says_what_should_become_of_the_key_is_an_answer(harness, 
 def test_an_answer_that_is_none_is_told(harness):
     cluster = harness(lambda request: "done")
     cluster.apply(named())
-    with pytest.raises(TypeError, match="reconcile returned a value of the type str, expected None or a Result"):
+    with pytest.raises(
+        TypeError, match=r"<lambda> \(.*test_harness.py:\d+\) returned a value of the type str, expected"
+    ):
         cluster.run_until_idle()
 
 

@@ -16,6 +16,7 @@ ERRORS = [
     kopf.TemporaryError("now", delay=0),
     kopf.TemporaryError("now", delay=-1),
     kopf.TemporaryError("at once", delay=None),
+    kopf.TemporaryError("no time", delay="soon"),
     TerminalError("no"),
     OSError("no luck"),
 ]

@@ -2,7 +2,11 @@
 
 import functools
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from types import CodeType
+
+#: As many layers around a function are looked through at most.
+LAYERS = 100
 
 
 def wrong_shape(function: object, *, argument: str) -> str:
@@ -27,13 +31,12 @@ def name_of(function: object) -> str:
 
 def is_async(function: object) -> bool:
     """Whether a call returns something to be awaited, or to be iterated over asynchronously, and runs nothing."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    return any(
-        check(each)
-        for check in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
-        for each in (function, type(function).__call__ if callable(function) else None)
-    )
+    return _any_is(function, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+
+
+def is_generator(function: object) -> bool:
+    """Whether a call returns something to be iterated over, and runs nothing."""
+    return _any_is(function, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 
 
 def taken_by_keyword(function: object, names: Iterable[str]) -> tuple[str, ...]:
@@ -63,3 +66,52 @@ def cannot_take(function: object, *args: object, **kwargs: object) -> str:
     except ValueError:
         return ""
     return ""
+
+
+def _any_is(function: object, *checks: Callable[[object], bool]) -> bool:
+    """Whether a function, or what is called when an object is, is of one of some kinds."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    called = (function, type(function).__call__ if callable(function) else None)
+    return any(check(each) for check in checks for each in called)
+
+
+def described(function: object) -> str:
+    """A function's name and place, for who has to find it: such as ``reconcile (/app/pods.py:12)``.
+
+    :param function: anything that can be called; of a decorated one both places are told, as either may be to blame.
+    """
+    try:
+        layers = [code for layer in _layers(function) if (code := _code(layer)) is not None]
+        if not layers:
+            return str(getattr(function, "__qualname__", type(function).__name__))
+        around, inner = layers[0], layers[-1]
+        decorated = "" if around is inner else f"; decorated at {_place(around)}"
+        return f"{inner.co_qualname} ({_place(inner)}{decorated})"
+    except Exception:  # what it says of itself is somebody else's code
+        return f"a {type(function).__name__}"
+
+
+def _layers(function: object) -> Iterator[object]:
+    """What is around a function, the outermost first, and the function itself."""
+    for _ in range(LAYERS):
+        if isinstance(function, functools.partial):
+            function = function.func
+            continue
+        yield function
+        if (inner := getattr(function, "__wrapped__", None)) is None:
+            return
+        function = inner
+
+
+def _code(function: object) -> CodeType | None:
+    """None if it is written in C."""
+    function = getattr(function, "__func__", function)
+    for each in (function, type(function).__call__ if callable(function) else None):
+        if isinstance(code := getattr(each, "__code__", None), CodeType):
+            return code
+    return None
+
+
+def _place(code: CodeType) -> str:
+    return f"{code.co_filename}:{code.co_firstlineno}"

@@ -7,7 +7,7 @@ from workqueue.control.lifetime import Ending, Lifetime
 from workqueue.control.looplag import LoopStatistics, WatchedLoop
 from workqueue.control.outcomes import Verdict
 from workqueue.control.parking import ParkedKey
-from workqueue.control.result import ReconcileFunc, Request, Result, TerminalError, TimeLimitExceeded
+from workqueue.control.result import ReconcileFunc, Request, Result, TerminalError, TimeLimitExceeded, WrongAnswer
 from workqueue.control.runs import StuckRun
 from workqueue.control.tally import ControllerStatistics
 
@@ -28,5 +28,6 @@ __all__ = [
     "TimeLimitExceeded",
     "Verdict",
     "WatchedLoop",
+    "WrongAnswer",
     "current_run",
 ]

@@ -7,7 +7,6 @@ swallows that can be closed at last; a thread cannot be stopped, and can be look
 
 import asyncio
 import contextlib
-import inspect
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
@@ -48,22 +47,12 @@ class ThreadCall:
         self._thread: int | None = None
 
     def run(self) -> object:
-        """See :class:`Call`.
-
-        :raises TypeError: if the function returns a coroutine, which nobody would await.
-        """
+        """See :class:`Call`."""
         self._thread = threading.get_ident()
         try:
-            answer = self._function(self._request)
+            return self._function(self._request)
         finally:
             self._thread = None
-        if inspect.iscoroutine(answer):
-            answer.close()
-            raise TypeError(
-                f"reconcile returned the coroutine {answer.__qualname__}: what is around an async def, such as a "
-                "decorator, must be an async def as well"
-            )
-        return answer
 
     def cancel(self) -> float:
         """See :class:`Call`: a thread cannot be stopped; code that asks whether it should stop is told so by now."""

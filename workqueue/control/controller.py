@@ -8,13 +8,14 @@ what each worker does is in :mod:`workqueue.control.working`, what becomes of a 
 import threading
 import time
 from collections.abc import Callable
+from typing import Never
 
 from workqueue.base.clock import Clock, RealClock
-from workqueue.base.errors import ConfigurationError
+from workqueue.base.errors import ConfigurationError, InvalidKey
 from workqueue.base.functions import is_async
 from workqueue.base.keys import ObjectKey
 from workqueue.base.origin import current_origin
-from workqueue.base.text import one_line
+from workqueue.base.text import one_line, told
 from workqueue.cache import Reader
 from workqueue.control.books import Books
 from workqueue.control.initial import Readiness
@@ -25,7 +26,7 @@ from workqueue.control.parking import ParkedKey
 from workqueue.control.pool import Pool, Worker, is_aside
 from workqueue.control.priorities import Queue, add
 from workqueue.control.reconciling import Reconciling
-from workqueue.control.result import ReconcileFunc, is_duration
+from workqueue.control.result import ReconcileFunc, is_duration, is_seconds
 from workqueue.control.shape import check_shape
 from workqueue.control.tally import ControllerStatistics
 from workqueue.control.working import WorkerLoop
@@ -137,7 +138,7 @@ class Controller:
         """How many keys are worked on at once."""
         return self._pool.size
 
-    def add(self, key: ObjectKey | tuple[str, str] | str) -> None:
+    def add(self, key: ObjectKey | tuple[str, str] | str, *more: Never, after: float | None = None) -> None:
         """Ask for a key to be reconciled, from any thread.
 
         In a handler of an informer it is asked for with the priority of what the handler is told: low for the
@@ -145,17 +146,32 @@ class Controller:
         fails and waits for its retry.
 
         :param key: an ObjectKey, a (namespace, name) pair, or the text of either.
+        :param more: nothing: a key is one argument.
+        :param after: in so many seconds, client-go's ``AddAfter``; zero or less is now. It comes earlier if something
+            else asks for it.
         :raises InvalidKey: if it names no object.
+        :raises ConfigurationError: if the delay is no number of seconds.
         """
+        if more:
+            given = one_line(", ".join(map(told, (key, *more))))
+            raise InvalidKey(
+                f"add({given}): a key is one argument, as in add(('namespace', 'name')); a delay has its name, as in "
+                "add(key, after=5)"
+            )
+        if after is not None and not is_seconds(after):
+            raise ConfigurationError(f"add(after={after!r}): expected seconds")
         valid, origin = ObjectKey.of(key), current_origin()
         if self._books.asked(valid, origin):
-            add(self.queue, valid, priority=origin.priority, respect_backoff=not origin.news)
+            add(self.queue, valid, priority=origin.priority, respect_backoff=not origin.news, after=after)
 
     def parked(self, *, limit: int = 100) -> list[ParkedKey]:
         """The keys that were given up, the latest first. :meth:`add` asks for one again.
 
         :param limit: how many at most; :meth:`statistics` counts them all.
+        :raises ConfigurationError: if it is no whole number, or less than 0.
         """
+        if type(limit) is not int or limit < 0:
+            raise ConfigurationError(f"parked(limit={limit!r}): expected a whole number, 0 or more")
         return self._books.parking.keys(limit=limit)
 
     def resize(self, workers: int) -> None:

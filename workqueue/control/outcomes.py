@@ -7,18 +7,23 @@ a terminal error forgets the key's failures, and a key can be given up: then it 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import CoroutineType
 from typing import cast
 
 from workqueue.base.clock import Clock
 from workqueue.base.errors import WorkqueueError, with_place
+from workqueue.base.functions import described, is_async
 from workqueue.base.keys import ObjectKey
 from workqueue.base.logs import SafeLogger
 from workqueue.base.text import one_line, told
 from workqueue.control.books import Books
 from workqueue.control.priorities import Queue, add_after, add_rate_limited
-from workqueue.control.result import Result, TerminalError, TimeLimitExceeded
+from workqueue.control.result import Result, TerminalError, TimeLimitExceeded, WrongAnswer, is_seconds
 
 logger = SafeLogger("workqueue.control")
+
+#: What may be meant by answers of some types.
+_MEANT = {bool: ", such as Result.requeue()", **dict.fromkeys((int, float), ", such as Result.requeue(after=…)")}
 
 #: Characters of an error that are told in a line; the whole is in the trace that follows.
 LENGTH = 2000
@@ -32,6 +37,20 @@ class Verdict:
     is_terminal: bool = False
     #: Seconds until the next try; None leaves it to the limiter.
     after: float | None = None
+    #: What is wrong with what it says, in a few words.
+    remark: str = ""
+
+    @classmethod
+    def of_delay(cls, delay: object) -> "Verdict":
+        """What an error says that names a delay.
+
+        :param delay: seconds; None is at once, as in Kopf. One that is no time leaves it to the limiter, and is told.
+        """
+        if delay is None:
+            return cls(after=0.0)
+        if is_seconds(delay):
+            return cls(after=max(0.0, cast("float", delay)))
+        return cls(remark=f"its delay {one_line(told(delay), limit=100)} is no number of seconds and is ignored")
 
 
 #: Reads an error that is somebody else's; None for one that says nothing.
@@ -101,6 +120,8 @@ class Outcomes:
         # Anything else may need the whole trace.
         plain = isinstance(error, WorkqueueError) or verdict.is_terminal or verdict.after is not None
         text, trace = (_brief(error), None) if plain else (told(error), error)
+        if verdict.remark:
+            text = f"{text} ({verdict.remark})"
         text, name = one_line(text, limit=LENGTH), one_line(key)
         if verdict.is_terminal:
             self._parking.run_ended(key)
@@ -110,12 +131,14 @@ class Outcomes:
         elif self._max_retries is None or failures < self._max_retries:
             self._attempts.failed(key)
             if verdict.after is None:
-                self._queue.add_rate_limited(key)
+                delay = self._queue.add_rate_limited(key)
             else:
-                self._queue.add_after(key, verdict.after)
-            fate = "left for the next start" if self._queue.shutting_down else "will be retried"
-            if verdict.after:
-                fate += f" in {verdict.after:g} s"
+                delay = verdict.after
+                self._queue.add_after(key, delay)
+            if self._queue.shutting_down:
+                fate = "left for the next start"
+            else:
+                fate = f"will be retried in {delay:g} s" if delay > 0 else "will be retried at once"
             logger.warning(
                 "controller %s: %s failed (run %d), %s: %s",
                 self._name, name, retry + 1, fate, text, exc_info=None if retry else trace,
@@ -147,24 +170,38 @@ class Outcomes:
         if any(verdict.is_terminal for verdict in verdicts):
             return Verdict(is_terminal=True)
         delays = [verdict.after for verdict in verdicts if verdict.after is not None]
-        return Verdict(after=min(delays) if len(delays) == len(verdicts) else None)
+        remark = next((verdict.remark for verdict in verdicts if verdict.remark), "")
+        return Verdict(after=min(delays) if len(delays) == len(verdicts) else None, remark=remark)
 
     def _forget(self, key: ObjectKey) -> None:
         self._attempts.forget(key)
         self._queue.forget(key)
 
 
-def checked(result: object) -> Result:
+def checked(result: object, function: object) -> Result:
     """What a reconcile function returned.
 
-    :raises TypeError: if it is neither None nor a Result; it says what was expected.
+    :param function: which one.
+    :raises WrongAnswer: if it is neither None nor a Result; it says what was expected.
     """
     if result is None:
         return Result()
     if issubclass(type(result), Result):  # isinstance believes a mock that says so
         return cast("Result", result)
+    who = described(function)
+    if type(result) is CoroutineType:
+        result.close()
+        inner, remedy = result.cr_code, "await it"
+        if not is_async(function):
+            remedy = "what is around an async def, such as a decorator, must be an async def as well"
+        raise WrongAnswer(
+            f"{who} returned the coroutine {inner.co_qualname} ({inner.co_filename}:{inner.co_firstlineno}): {remedy}"
+        )
     # No value, as it may be an object with secrets in it.
-    raise TypeError(f"reconcile returned a value of the type {type(result).__name__}, expected None or a Result")
+    kind = type(result)
+    raise WrongAnswer(
+        f"{who} returned a value of the type {kind.__name__}, expected None or a Result{_MEANT.get(kind, '')}"
+    )
 
 
 def _brief(error: BaseException) -> str:

@@ -20,13 +20,16 @@ def take(queue: Queue, *, timeout: float | None, unless: Callable[[], bool]) -> 
     return queue.get(timeout, unless=unless), 0
 
 
-def add(queue: Queue, key: ObjectKey, *, priority: int, respect_backoff: bool) -> None:
+def add(queue: Queue, key: ObjectKey, *, priority: int, respect_backoff: bool, after: float | None = None) -> None:
     """A key is ready.
 
     :param respect_backoff: unless it failed, and waits for its retry.
+    :param after: so many seconds from now; None is now.
     """
-    if isinstance(queue, PriorityQueue) and (priority or respect_backoff):
-        queue.add_with(key, priority=priority, respect_backoff=respect_backoff)
+    if isinstance(queue, PriorityQueue) and (priority or respect_backoff or after is not None):
+        queue.add_with(key, priority=priority, after=after, respect_backoff=respect_backoff)
+    elif after is not None:
+        queue.add_after(key, after)
     else:
         queue.add(key)
 

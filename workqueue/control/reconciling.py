@@ -136,7 +136,7 @@ class Reconciling:
         error: BaseException | None = None
         with self._spans.around(context) as span:
             try:
-                result = checked(run.call.run())
+                result = checked(run.call.run(), self._reconcile)
             except BaseException as raised:
                 error = raised
             in_time = self.runs.end(run)

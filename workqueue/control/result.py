@@ -9,7 +9,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from workqueue.base.errors import ConfigurationError, WorkqueueError
 from workqueue.base.keys import ObjectKey
@@ -17,14 +17,19 @@ from workqueue.cache import Reader
 from workqueue.control.lifetime import Lifetime
 
 
-def is_duration(seconds: object) -> bool:
-    """Whether it is a number of seconds, more than 0, that a clock can be asked for."""
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+def is_seconds(value: object) -> bool:
+    """Whether it is a number of seconds that a clock can be asked for."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     try:
-        return 0 < float(seconds) < math.inf
+        return math.isfinite(value)
     except OverflowError:
         return False
+
+
+def is_duration(value: object) -> bool:
+    """Whether it is such a number, more than 0."""
+    return is_seconds(value) and cast("float", value) > 0
 
 
 class TerminalError(WorkqueueError):
@@ -33,6 +38,10 @@ class TerminalError(WorkqueueError):
 
 class TimeLimitExceeded(WorkqueueError, TimeoutError):
     """A run that was not over in time has failed by that, whatever comes of it."""
+
+
+class WrongAnswer(WorkqueueError, TypeError):
+    """A reconcile function returned what is no answer: the message names the function, and what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,11 @@ class Result:
             )
         if self.outcome == "requeue_after" and not is_duration(self.after):
             raise ConfigurationError(f"Result.requeue(after={self.after!r}): expected seconds, more than 0")
+        if self.outcome != "requeue_after" and self.after != 0:
+            raise ConfigurationError(
+                f"Result({self.outcome!r}, after={self.after!r}): the delay would be ignored; use "
+                f"Result.requeue(after={self.after!r})"
+            )
         if self.priority is not None and (isinstance(self.priority, bool) or not isinstance(self.priority, int)):
             raise ConfigurationError(
                 f"Result.requeue(priority={self.priority!r}): expected a whole number, the greater the sooner"
@@ -65,7 +79,7 @@ class Result:
         return cls()
 
     @classmethod
-    def requeue(cls, *, after: float | None = None, priority: int | None = None) -> "Result":
+    def requeue(cls, after: float | None = None, *, priority: int | None = None) -> "Result":
         """Look at the key again.
 
         :param after: in so many seconds, failures forgotten; None leaves the delay to the limiter, as after a failure.

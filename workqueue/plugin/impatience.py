@@ -22,9 +22,12 @@ class Impatience:
 
     def __init__(self) -> None:
         self._before: dict[signal.Signals, Any] = {}
+        #: True once the first signal has come: another one ends the process.
+        self.has_begun = False
 
     def arm(self) -> None:
         """Begin; call it when Kopf minds the signals. In another thread than the main one neither of us does."""
+        self.has_begun = False
         if self._before or threading.current_thread() is not threading.main_thread():
             return
         for number in _NUMBERS:
@@ -45,5 +48,6 @@ class Impatience:
         return [number for number in self._before if signal.getsignal(number) == self._on_signal]
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.has_begun = True
         for number in self._ours():
             signal.signal(number, signal.SIG_DFL)

@@ -21,6 +21,7 @@ from pykube import HTTPClient
 from workqueue.base.client_metrics import ClientMetrics, ClientStatistics
 from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError, NotLoggedIn
+from workqueue.control import current_run
 from workqueue.plugin.access import Access, client_for
 from workqueue.plugin.credentials import CertificateFiles
 from workqueue.plugin.kubeconfig import diagnose, exec_command, in_cluster, proxy_url, source
@@ -44,6 +45,8 @@ class Login:
         self._access: Access | None = None
         #: Of all logins so far: a URL of a former one may still be in somebody's hands.
         self._servers: tuple[str, ...] = ()
+        #: True from the end of a run of the operator to the begin of the next.
+        self._has_ended = False
         self._workers: Callable[[], int] = lambda: 0
         self._kubernetes: OfficialClient | None = None
         #: One pykube client for each thread: its sessions are not made to be shared.
@@ -105,6 +108,7 @@ class Login:
         """
         with self._lock:
             self._workers = workers
+            self._has_ended = False
         self._requesting.clock, self._requesting.throttle = clock, throttle
         self._renewal.start(log_in, clock=clock)
 
@@ -134,12 +138,13 @@ class Login:
         with self.changed:
             self._take_locked(None)
             self._servers = ()
+            self._has_ended = True
         self._files.clear()
 
     def kubernetes(self) -> kubernetes_client.ApiClient:
         """The official client; one for all threads.
 
-        :raises RuntimeError: before Kopf has logged in.
+        :raises NotLoggedIn: before Kopf has logged in, and after the stop.
         """
         self._current()  # so that it is said here, and not at the first request
         with self._lock:
@@ -153,7 +158,7 @@ class Login:
     def pykube(self) -> HTTPClient:
         """A pykube client of the calling thread.
 
-        :raises RuntimeError: before Kopf has logged in.
+        :raises NotLoggedIn: before Kopf has logged in, and after the stop.
         """
         self._current()
         client: HTTPClient | None = getattr(self._local, "client", None)
@@ -174,11 +179,21 @@ class Login:
 
     def _current_locked(self) -> Access:
         if self._info is None:
-            raise NotLoggedIn("no client yet: Kopf has not logged in; clients are for handlers and reconcile functions")
+            raise self._not_logged_in_locked()
         if self._access is None:
             self._access = Access(self._info, self._files, workers=self._workers(), former=self._servers)
             self._servers = self._access.servers
         return self._access
+
+    def _not_logged_in_locked(self) -> NotLoggedIn:
+        if self._has_ended:
+            return NotLoggedIn("no client any more: the operator has stopped, and its login is forgotten")
+        if current_run() is not None:  # in an operator nothing runs before the login
+            return NotLoggedIn(
+                "no client here: no operator runs, so Kopf has not logged in; in a test, let the reconcile function "
+                "use a client of the test"
+            )
+        return NotLoggedIn("no client yet: Kopf has not logged in; clients are for handlers and reconcile functions")
 
     def _take_locked(self, info: kopf.ConnectionInfo | None) -> None:
         former, self._access, self._info = self._access, None, info

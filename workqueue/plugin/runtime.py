@@ -42,6 +42,7 @@ from workqueue.plugin.probes import serve
 from workqueue.plugin.resources import ResourceSpec
 from workqueue.plugin.scope import Scope
 from workqueue.plugin.sources import ResourceInformer
+from workqueue.plugin.stopping import how_it_went, left_to_do
 from workqueue.plugin.stream_lane import Streams
 from workqueue.plugin.threads import in_thread
 from workqueue.plugin.throttle import Throttle
@@ -364,6 +365,10 @@ class Runtime:
         self._stopped_at = self.clock.now()
         self._stopping.set()
         self.login.drain()
+        impatience = "; a second signal ends it now" if self._impatience.has_begun else ""
+        for name, managed in self._controllers.items():
+            if left := left_to_do(managed.controller):
+                logger.info("controller %s stopping: %s, up to %g s%s", name, left, self.grace, impatience)
 
     async def _stop(self) -> None:
         self._stopping.set()
@@ -405,7 +410,7 @@ class Runtime:
         logger.info(
             "controller %s stopped: %s; %d keys queued and %d in processing were left, %d delayed keys dropped",
             managed.name,
-            "drained" if drained else f"not drained within {self.grace:g} s" if started else "never started",
+            how_it_went(controller, drained=drained, started=started, grace=self.grace),
             queue.ready, queue.processing, queue.dropped,
         )  # fmt: skip
         for run in controller.left():

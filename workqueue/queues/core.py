@@ -323,7 +323,8 @@ class QueueCore(ABC, Generic[K]):
             self._wake_all_locked()
             closed = self._close_locked()
         if dropped:
-            logger.warning("queue %r: shut down; %d delayed keys dropped: %s", self.name, len(dropped), brief(dropped))
+            # Nothing to warn of: every clean stop of who has keys wait does that, and the next start finds them anew.
+            logger.info("queue %r: shut down; %d delayed keys dropped: %s", self.name, len(dropped), brief(dropped))
         if closed:
             self._report_closed()
         return releases

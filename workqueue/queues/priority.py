@@ -126,14 +126,16 @@ class PriorityQueue(MergingCore[K]):
         with self._lock:
             self._ask_locked(key, None, delay)
 
-    def add_rate_limited(self, key: K) -> None:
+    def add_rate_limited(self, key: K) -> float:
         """Ask for the key after the delay its limiter gives, which counts one more failure of it. See :meth:`add_with`.
 
+        :return: that delay in seconds, for who tells of it; the key comes earlier if it is asked for otherwise.
         :raises TypeError: if the key is not hashable.
         """
         delay = self._limit(key)
         with self._lock:
             self._ask_locked(key, None, delay)
+        return delay
 
     def add_with(
         self,

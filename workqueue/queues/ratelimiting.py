@@ -37,9 +37,14 @@ class RateLimitingQueue(DelayingQueue[K]):
         claim(self._rate_limiter, self)  # first: the provider is told of no queue that cannot be made
         super()._open()
 
-    def add_rate_limited(self, key: K) -> None:
-        """Add the key after the delay its limiter gives; each call counts as one more failure of the key."""
-        self.add_after(key, self._rate_limiter.when(key))
+    def add_rate_limited(self, key: K) -> float:
+        """Add the key after the delay its limiter gives; each call counts as one more failure of the key.
+
+        :return: that delay in seconds, for who tells of it; the key comes earlier if it is asked for otherwise.
+        """
+        delay = self._rate_limiter.when(key)
+        self.add_after(key, delay)
+        return delay
 
     def forget(self, key: K) -> None:
         """The key is through, for good or ill: its next failure starts from the first delay."""

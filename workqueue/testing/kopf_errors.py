@@ -20,5 +20,5 @@ def judge(error: BaseException) -> Verdict | None:
     if isinstance(error, kopf.PermanentError):
         return Verdict(is_terminal=True)
     if isinstance(error, kopf.TemporaryError):
-        return Verdict(after=max(0.0, error.delay or 0.0))
+        return Verdict.of_delay(error.delay)
     return None

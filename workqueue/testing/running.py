@@ -175,7 +175,7 @@ class Runner:
                 answer = self._reconcile(request)
                 if self._is_async:
                     answer = self._own_loop().run(answer, deadline=request.deadline)
-            watched.result = checked(answer)
+            watched.result = checked(answer, self._reconcile)
         except BaseException as error:
             watched.error = error
             raise

@@ -56,7 +56,7 @@ class AnyDelayingQueue(AnyQueue, Protocol):
 class AnyRateLimitingQueue(AnyDelayingQueue, Protocol):
     """The verbs of :class:`workqueue.queues.RateLimitingQueue`."""
 
-    def add_rate_limited(self, key: Any) -> None:
+    def add_rate_limited(self, key: Any) -> object:
         """Ask for a key when its limiter lets it."""
         ...
 
