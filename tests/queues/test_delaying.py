@@ -340,7 +340,7 @@ def test_delayed_keys_are_dropped_at_shutdown_counted_and_reported_once(delaying
         queue.shut_down()
         queue.shut_down_with_drain()
     (record,) = caplog.records
-    assert record.levelno == logging.WARNING
+    assert record.levelno == logging.INFO
     assert "pods" in record.getMessage()
     assert "12 delayed keys" in record.getMessage()
     assert "default/pod-11" in record.getMessage(), "the first to come due is named first"
