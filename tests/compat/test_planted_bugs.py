@@ -124,16 +124,16 @@ class AHigherPriorityComesTooLate(PriorityQueue):
 
 
 class AWaitingKeyMadeReadyLosesItsTurn(PriorityQueue):
-    def _enter_now_locked(self, key: str, priority: int) -> None:
+    def _enter_now_locked(self, key: str, priority: int, *, at: float) -> None:
         if key in self._delays.pending:
             self._delays.discard(key)
-        super()._enter_now_locked(key, priority)
+        super()._enter_now_locked(key, priority, at=at)
 
 
 class AnAddDoesNotEndTheWait(PriorityQueue):
-    def _enter_now_locked(self, key: str, priority: int) -> None:
+    def _enter_now_locked(self, key: str, priority: int, *, at: float) -> None:
         if key not in self._delays.pending:
-            super()._enter_now_locked(key, priority)
+            super()._enter_now_locked(key, priority, at=at)
 
 
 class TheLongerDelayWins(PriorityQueue):

@@ -1,5 +1,7 @@
 """Mistakes in what informers and controllers are made with are found when they are made, each told in one line."""
 
+import itertools
+
 import kopf
 import pytest
 
@@ -48,7 +50,7 @@ ONE = "it must take one argument, the {}: too many positional arguments"
         ({"resync": True}, "resync=True: expected at least 1 second, or 0 for none"),
         ({"cache_sync_timeout": True}, "informer('pods'): cache_sync_timeout=True, expected > 0"),
     ],
-    ids=str,
+    ids=itertools.count(),
 )
 def test_an_informer(manager, options, said):
     with pytest.raises(ConfigurationError) as caught:
@@ -99,7 +101,7 @@ def test_a_label_or_annotation_that_is_none(index, name):
         ({"wait_for": None}, "controller 'x': wait_for=None: expected informers, such as [pods]"),
         ({"wait_for": ""}, "controller 'x': wait_for='': expected informers, such as [pods]"),
     ],
-    ids=str,
+    ids=itertools.count(),
 )
 def test_a_controller(manager, options, said):
     with pytest.raises(ConfigurationError) as caught:
