@@ -126,7 +126,7 @@ def describe(pod: pykube.Pod) -> str:
 
 
 @kopf.on.startup()
-def say_what_is_deleted(logger: kopf.Logger, **_: object) -> None:
+async def say_what_is_deleted(logger: kopf.Logger, **_: object) -> None:
     """What becomes of finished pods, before any of them is looked at."""
     if DEFAULT_TTL is None:
         what = f"only finished pods with the annotation {TTL_ANNOTATION} are deleted"
