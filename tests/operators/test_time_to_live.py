@@ -1,5 +1,6 @@
 """operator/pods.py deletes finished pods when their time is over, and nothing else."""
 
+import asyncio
 import json
 import runpy
 import threading
@@ -229,7 +230,8 @@ def test_a_time_to_live_without_a_unit_ends_the_operator_at_its_start(operator):
 def test_what_is_deleted_is_said_at_the_start(operator, environment, line):
     said = []
     module = operator(**environment)
-    module.say_what_is_deleted(logger=SimpleNamespace(info=lambda text, *args: said.append(text % args)))
+    logger = SimpleNamespace(info=lambda text, *args: said.append(text % args))
+    asyncio.run(module.say_what_is_deleted(logger=logger))
     assert said == [line]
 
 
