@@ -2,7 +2,8 @@
 
 import pytest
 
-from workqueue.base.errors import ConfigurationError, InvalidObject
+from workqueue.base.errors import ConfigurationError, IndexConflict, InvalidObject
+from workqueue.cache import field
 from workqueue.testing import Harness, make_request
 
 
@@ -266,9 +267,14 @@ def test_what_exists_is_a_list(existing):
 
 
 def test_indexes_have_names():
-    with pytest.raises(ConfigurationError, match=r"indexers=\['node'\]: expected index functions by name"):
+    with pytest.raises(ConfigurationError, match=r"indexers=\['node'\]: expected index functions by their names"):
         Harness(lambda request: None, indexers=["node"])
     with pytest.raises(
-        ConfigurationError, match=r"make_request\(indexers\)=\['node'\]: expected index functions by name"
+        ConfigurationError, match=r"make_request\(indexers\)=\['node'\]: expected index functions by their names"
     ):
         make_request("default/web", indexers=["node"])
+
+
+def test_no_index_takes_the_place_of_the_one_by_namespace():
+    with pytest.raises(IndexConflict, match="indexer conflict: namespace exist already"):
+        Harness(lambda request: None, indexers={"namespace": field("spec.nodeName")})

@@ -3,8 +3,17 @@
 from workqueue.cache.draft import Change, Changes, Draft
 from workqueue.cache.entry import Body, Entry, compact_uid, compact_version
 from workqueue.cache.indexer import Indexer, Object, Transform
-from workqueue.cache.indexes import IndexFunc, annotation, field, label, namespace, owner_uid
-from workqueue.cache.listers import NAMESPACE_INDEX, Lister
+from workqueue.cache.indexes import (
+    NAMESPACE_INDEX,
+    IndexFunc,
+    annotation,
+    field,
+    label,
+    named_indexers,
+    namespace,
+    owner_uid,
+)
+from workqueue.cache.listers import Lister
 from workqueue.cache.packing import Compression, PackingStatistics
 from workqueue.cache.pages import Objects
 from workqueue.cache.parsing import Part, Raw, parse_identity, parse_object
@@ -38,6 +47,7 @@ __all__ = [
     "compact_version",
     "field",
     "label",
+    "named_indexers",
     "namespace",
     "owner_uid",
     "parse_identity",

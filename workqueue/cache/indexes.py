@@ -9,9 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workqueue.base.errors import ConfigurationError
+from workqueue.base.errors import ConfigurationError, IndexConflict
 from workqueue.base.functions import name_of, wrong_shape
+from workqueue.base.text import told
 from workqueue.cache.parsing import loads
+
+#: How the index by namespace is called: ``NamespaceIndex``, tools/cache/index.go.
+NAMESPACE_INDEX = "namespace"
 
 #: Takes an object, returns the values it is indexed under.
 IndexFunc = Callable[[Mapping[str, Any]], Iterable[str]]
@@ -138,6 +142,24 @@ class NoIndex:
 
 #: Those of this module: they change nothing of what they are given, and most of them need no decoded object.
 ReadyMade = FieldIndex | NamespaceIndex | NoIndex | OwnerIndex
+
+
+def named_indexers(indexers: object, *, what: str) -> dict[str, IndexFunc]:
+    """Indexes by their names, and the one by namespace, which is always there.
+
+    :param indexers: what a user gave; None is none.
+    :param what: where it was given, for the error.
+    :raises ConfigurationError: if they have no names.
+    :raises IndexConflict: if one is called as that.
+    """
+    if not isinstance(indexers, Mapping | None):
+        raise ConfigurationError(
+            f"{what}={told(indexers)[:100]}: expected index functions by their names, such as "
+            "{'node': field('spec.nodeName')}"
+        )
+    if indexers and NAMESPACE_INDEX in indexers:
+        raise IndexConflict(f"indexer conflict: {NAMESPACE_INDEX} exist already")
+    return {NAMESPACE_INDEX: namespace(), **(indexers or {})}
 
 
 def check_index(name: object, function: object) -> None:

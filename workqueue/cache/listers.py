@@ -16,9 +16,6 @@ from workqueue.cache.pages import Objects, Spaces, by_namespace, page_of
 from workqueue.cache.reader import Reader
 from workqueue.cache.selectors import Everything, Nothing, Selector, as_selector
 
-#: How the index by namespace is called: ``NamespaceIndex``, tools/cache/index.go.
-NAMESPACE_INDEX = "namespace"
-
 
 class Lister:
     """Lists and gets from a cache."""

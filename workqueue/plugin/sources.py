@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 import kopf
 
 from workqueue.base.clock import Clock
-from workqueue.base.errors import ConfigurationError, IndexConflict
+from workqueue.base.errors import ConfigurationError
 from workqueue.base.functions import name_of, wrong_shape
 from workqueue.base.keys import ObjectKey
-from workqueue.cache import NAMESPACE_INDEX, Compression, Indexer, IndexFunc, Lister, Reader, Transform, namespace
+from workqueue.cache import Compression, Indexer, IndexFunc, Lister, Reader, Transform, named_indexers
 from workqueue.control import ReconcileFunc
 from workqueue.control.events import Outbox
 from workqueue.control.options import QueueOptions
@@ -64,15 +64,8 @@ class ResourceInformer:
         self._resync = resync
         if transform is not None and (why := wrong_shape(transform, argument="the object")):
             raise ConfigurationError(f"informer({str(spec)!r}): transform={name_of(transform)}: {why}")
-        if indexers is not None and not isinstance(indexers, Mapping):
-            raise ConfigurationError(
-                f"informer({str(spec)!r}): indexers={indexers!r}: expected index functions by their names, such as "
-                "{'node': field('spec.nodeName')}"
-            )
-        if indexers and NAMESPACE_INDEX in indexers:
-            raise IndexConflict(f"indexer conflict: {NAMESPACE_INDEX} exist already")
-        every: dict[str, IndexFunc] = {NAMESPACE_INDEX: namespace(), **(indexers or {})}
-        indexer = Indexer(every, transform=transform, compression=compression, metadata_only=metadata_only)
+        named = named_indexers(indexers, what=f"informer({str(spec)!r}): indexers")
+        indexer = Indexer(named, transform=transform, compression=compression, metadata_only=metadata_only)
         self.informer = Informer(name, indexer=indexer, clock=clock)
         self._indexer = indexer
         self._resyncer: Resyncer | None = Resyncer(self.informer, period=resync) if resync else None

@@ -16,7 +16,7 @@ from weakref import WeakSet
 from workqueue.base.errors import ConfigurationError
 from workqueue.base.keys import ObjectKey
 from workqueue.base.text import told
-from workqueue.cache import Indexer, IndexFunc, Transform
+from workqueue.cache import Indexer, IndexFunc, Transform, named_indexers
 from workqueue.control import Controller, ReconcileFunc
 from workqueue.control.events import EventRecorder
 from workqueue.control.options import MAX_STARVATION, QueueOptions, Recipe
@@ -27,7 +27,7 @@ from workqueue.queues import PriorityQueue
 from workqueue.testing.feed import FakeInformer, FakeResource, KeyLike
 from workqueue.testing.kopf_errors import judge
 from workqueue.testing.lent import OperatorController, OperatorInformer
-from workqueue.testing.objects import Numbers, Objects, checked_indexers
+from workqueue.testing.objects import Numbers, Objects
 from workqueue.testing.recording import RecordedEvents
 from workqueue.testing.report import Report
 from workqueue.testing.running import Runner
@@ -229,7 +229,7 @@ class Harness:
         :param transform: changes each object before it is stored.
         :raises ConfigurationError: if an object is none of the resource, or an index none.
         """
-        indexer = Indexer(checked_indexers(indexers, what="indexers"), transform=transform)
+        indexer = Indexer(named_indexers(indexers, what="indexers"), transform=transform)
         return FakeInformer(
             resource,
             objects=Objects(self._numbers, kind=kind, api_version=api_version, namespaced=namespaced),

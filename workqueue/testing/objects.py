@@ -12,7 +12,6 @@ from typing import Any
 from workqueue.base.errors import ConfigurationError, InvalidObject
 from workqueue.base.keys import ObjectKey, object_key
 from workqueue.base.text import told
-from workqueue.cache import NAMESPACE_INDEX, IndexFunc, namespace
 
 #: What is slept and waited is counted from here: the wall clock of tests, seconds since 1970. Midnight of 2026 in UTC.
 EPOCH = 1_767_225_600
@@ -173,21 +172,6 @@ def checked_objects(existing: object, *, what: str) -> list[Mapping[str, Any]]:
     if isinstance(existing, Mapping | str | bytes) or not isinstance(existing, Iterable):
         raise ConfigurationError(f"{what}={told(existing)[:100]}: expected objects in a list")
     return list(existing)
-
-
-def checked_indexers(indexers: object, *, what: str) -> dict[str, IndexFunc]:
-    """Indexes by their names, and the one by namespace.
-
-    :param indexers: the indexes.
-    :param what: where they were given, for the error.
-    :raises ConfigurationError: if they have no names.
-    """
-    if not isinstance(indexers, Mapping | None):
-        raise ConfigurationError(
-            f"{what}={told(indexers)[:100]}: expected index functions by name, such as "
-            '{"node": field("spec.nodeName")}'
-        )
-    return {NAMESPACE_INDEX: namespace(), **(indexers or {})}
 
 
 def _wanted(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from workqueue.base.keys import ObjectKey, object_key
-from workqueue.cache import Indexer, IndexFunc
+from workqueue.cache import Indexer, IndexFunc, named_indexers
 from workqueue.control import Lifetime, Request
 from workqueue.control.context import KeyLogger, RunContext
 from workqueue.control.lifetime import Ending
-from workqueue.testing.objects import Numbers, Objects, checked_indexers, checked_objects
+from workqueue.testing.objects import Numbers, Objects, checked_objects
 from workqueue.testing.passing import PassingClock
 
 logger = logging.getLogger("workqueue.control")
@@ -52,7 +52,7 @@ def make_request(
         key, given = object_key(what), [*others, what]
     else:
         key, given = ObjectKey.of(what), others
-    indexer = Indexer(checked_indexers(indexers, what="make_request(indexers)"))
+    indexer = Indexer(named_indexers(indexers, what="make_request(indexers)"))
     numbers = Numbers(clock.now)
     for body in given:
         kind, version = str(body.get("kind", "Pod")), str(body.get("apiVersion", "v1"))
