@@ -120,6 +120,10 @@ class Ours:
         target = self._limiter if self.queue is None else self.queue
         return getattr(target, operation.name)(*operation.keys)
 
+    def _do_add_rate_limited(self, operation: Operation) -> None:
+        """It tells its caller the delay beside, which client-go keeps to itself; when the key comes is compared."""
+        self.queue.add_rate_limited(*operation.keys)
+
     def _do_add_after(self, operation: Operation) -> None:
         assert operation.units is not None
         delay = self._script.seconds(operation.units)
