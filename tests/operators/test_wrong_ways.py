@@ -14,6 +14,7 @@ from string import Template
 import pytest
 
 from tests.cluster.proxy import Proxy
+from tests.lanes.promises import LANES
 from tests.operators.harness import eventually, free_port, run_as_process, run_in_process
 from tests.operators.objects import pod
 from tests.operators.preloaded import Preloaded, preloaded
@@ -368,7 +369,7 @@ def test_an_api_server_that_is_away_ends_nothing(server, tmp_path, kubeconfig):
     assert "Traceback" not in operator.output()
 
 
-@pytest.mark.parametrize("lane", ["stream", "handlers"])
+@pytest.mark.parametrize("lane", LANES)
 def test_a_resource_that_is_not_there_is_told_at_once_and_again_by_whom_it_is_waited_for(
     server, monkeypatch, tmp_path, lane
 ):
