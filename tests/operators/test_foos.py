@@ -195,10 +195,16 @@ def test_the_status_is_the_deployments_and_written_only_when_it_differs(defined,
 
 
 def test_a_run_waits_until_the_cache_has_what_was_written(defined, writes):
-    # The Deployments' watch says that there are none, and then nothing more.
-    defined.script(
-        Fault(path="/apis/apps/v1/deployments", query=lambda query: "watch" in query, hang=True, after_events=1)
-    )
+    # The Deployments' watch says that there are none, if it is asked for what there is, and then nothing more.
+    for streamed in (True, False):
+        defined.script(
+            Fault(
+                path="/apis/apps/v1/deployments",
+                query=lambda query, streamed=streamed: "watch" in query and ("sendInitialEvents" in query) == streamed,
+                hang=True,
+                after_events=1 if streamed else 0,
+            )
+        )
     with run_in_process("-A", path=FOOS) as operator:
         wait_for_deployment(defined, "one-web")
         defined.patch(RESOURCE, "one", {"metadata": {"labels": {"look": "again"}}})
