@@ -189,8 +189,8 @@ def test_a_stop_ends_a_resync_after_the_object_it_is_at(informer, clock, resynce
     clock.step(10)
     assert entered.wait(PATIENCE)
     stopping = background(resyncer.stop)
-    with resyncer._stopping:  # the stop is asked for, and waits for the handler
-        resyncer._stopping.wait_for(lambda: resyncer._stopped, PATIENCE)
+    with resyncer._sleeper._changed:  # the stop is asked for, and waits for the handler
+        resyncer._sleeper._changed.wait_for(lambda: resyncer._sleeper.is_stopped, PATIENCE)
     assert not stopping.done()
     leave.set()
     stopping.result(PATIENCE)

@@ -194,4 +194,4 @@ def test_a_stop_ends_the_thread_at_once():
     made = World()
     made.check.start()
     made.check.stop()
-    assert not made.check._thread.is_alive()
+    assert not made.check._sleeper.is_alive

@@ -29,15 +29,15 @@ def remind(clock):
     yield start
     for each in made:
         each.stop()
-        assert not each._thread.is_alive()
+        assert not each._sleeper.is_alive
 
 
 def test_it_is_repeated_every_five_minutes_until_it_is_over(clock, remind, caplog):
     podz, nodes = Lack(), Lack(waiting=lambda: ["web"])
     remind(podz, nodes)
     for _ in range(3):
-        podz.say("podz is not served", "waiting for it")
-    nodes.say("nodes is not served", "waiting for it")
+        podz.say("podz is not served", hint=lambda: "waiting for it")
+    nodes.say("nodes is not served", hint=lambda: "waiting for it")
     lines = ["podz is not served; waiting for it", "nodes is not served; waiting for it, and so is controller web"]
     assert caplog.messages == lines
     clock.step(299.9)
@@ -54,7 +54,7 @@ def test_it_is_repeated_every_five_minutes_until_it_is_over(clock, remind, caplo
 def test_time_that_was_slept_through_is_one_line(clock, remind, caplog):
     lack = Lack()
     remind(lack)
-    lack.say("podz is not served", "waiting for it")
+    lack.say("podz is not served", hint=lambda: "waiting for it")
     clock.step(10_000)
     clock.wait_until_asleep_until(START + 10_300)
     assert len(caplog.messages) == 2
@@ -62,11 +62,11 @@ def test_time_that_was_slept_through_is_one_line(clock, remind, caplog):
 
 def test_another_problem_is_said_at_once(caplog):
     lack = Lack()
-    lack.say("podz is not served", "waiting for it")
-    lack.say("podz: no namespace fits", "waiting for one")
+    lack.say("podz is not served", hint=lambda: "waiting for it")
+    lack.say("podz: no namespace fits", hint=lambda: "waiting for one")
     assert lack.problem == "podz: no namespace fits"
     lack.over()
-    lack.say("podz: no namespace fits", "waiting for one")
+    lack.say("podz: no namespace fits", hint=lambda: "waiting for one")
     assert len(caplog.messages) == 3
 
 
@@ -76,7 +76,7 @@ def test_an_informer_knows_the_controllers_that_wait_for_it(caplog):
     pods.controller(lambda request: None).owns(nodes)
     manager.controller("alone", lambda request: None)
     for source in (pods, nodes, manager.informer("secrets")):
-        source.lack.say(f"{source.name} is not served", "waiting for it")
+        source.lack.say(f"{source.name} is not served", hint=lambda: "waiting for it")
     assert caplog.messages == [
         "pods is not served; waiting for it, and so is controller pods",
         "nodes is not served; waiting for it, and so is controller pods",

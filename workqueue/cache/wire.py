@@ -136,9 +136,8 @@ class WireDecoder:
         body = parse_object(raw, head=head)
         try:
             return encode(body)
-        except (
-            InvalidObject
-        ):  # too deep to be written anew, or a number is too large: leave out of its bytes what is not kept
+        except InvalidObject:
+            # Too deep to be written anew, or a number is too large: leave out of its bytes what is not kept.
             object_key(body)
             parts = members(b"{" + head[:-1] + b"}") | members(bytes(raw))
             parts["metadata"] = joined({k: v for k, v in members(parts["metadata"]).items() if k != "managedFields"})

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from workqueue.base.clock import Clock
 from workqueue.base.errors import ConfigurationError
 from workqueue.base.keys import ObjectKey
+from workqueue.base.sleeper import Sleeper
 from workqueue.base.text import one_line
 from workqueue.cache import Entry
 from workqueue.informer import Informer
@@ -67,45 +68,39 @@ class ConsistencyCheck:
         self._period = period
         self._look = look
         self._mend = mend
-        #: The thread sleeps here.
-        self._stopping = threading.Condition()
-        # Both are guarded by _stopping.
-        self._stopped = False
+        self._lock = threading.Lock()
+        #: Guarded by _lock.
         self._tally = _Tally()
         # Both belong to the thread: what was found the last time, by its versions there and here, and what of it was
         # told to be beyond mending.
         self._tried: dict[ObjectKey, tuple[str, str]] = {}
         self._stuck: set[ObjectKey] = set()
-        self._thread = threading.Thread(target=self._run, name=f"workqueue-check-{informer.name}", daemon=True)
+        self._sleeper = Sleeper(f"workqueue-check-{informer.name}", self._run, clock=informer.clock)
 
     def start(self) -> None:
         """Count from now."""
-        self._thread.start()
+        self._sleeper.start()
 
     def stop(self) -> None:
         """End it; a request under way is left to end by itself."""
-        with self._stopping:
-            self._stopped = True
-            self._stopping.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(timeout=1.0)
+        self._sleeper.stop()
 
     def statistics(self) -> ConsistencyStatistics:
         """What was found so far."""
-        with self._stopping:
+        with self._lock:
             tally = self._tally
             return ConsistencyStatistics(
                 checks=tally.checks, failures=tally.failures, differences=dict(tally.differences)
             )
 
     def _run(self) -> None:
-        while self._sleep(self._period):
+        while self._sleeper.sleep(self._clock.now() + self._period):
             try:
                 found = self._check()
-                if found is not None and not self._stopped:
+                if found is not None and not self._sleeper.is_stopped:
                     self._report(found)
             except Exception as error:  # whatever an odd answer makes of itself
-                with self._stopping:
+                with self._lock:
                     self._tally.failures += 1
                 logger.warning("informer %s: the consistency check failed: %s", self._informer.name, one_line(error))
 
@@ -114,7 +109,7 @@ class ConsistencyCheck:
         first = self._compare()
         if not first:
             return None if first is None else {}
-        if not self._sleep(PATIENCE):
+        if not self._sleeper.sleep(self._clock.now() + PATIENCE):
             return None
         second = self._compare()
         if second is None:
@@ -149,7 +144,7 @@ class ConsistencyCheck:
         }
         tried, self._tried = self._tried, states
         fresh = {key: what for key, (what, *_) in found.items() if tried.get(key) != states[key]}
-        with self._stopping:
+        with self._lock:
             self._tally.checks += 1
             for difference in fresh.values():
                 self._tally.differences[difference] = self._tally.differences.get(difference, 0) + 1
@@ -163,14 +158,6 @@ class ConsistencyCheck:
                 self._informer.name, _named(fresh),
             )  # fmt: skip
             self._mend(fresh)
-
-    def _sleep(self, seconds: float) -> bool:
-        """False when it was stopped."""
-        until = self._clock.now() + seconds
-        with self._stopping:
-            while not self._stopped and self._clock.now() < until:
-                self._clock.wait(self._stopping, until)
-            return not self._stopped
 
 
 def _named(found: Mapping[ObjectKey, Difference]) -> str:

@@ -5,17 +5,15 @@ typing error: then one line among those of the start is soon out of sight, and t
 """
 
 import logging
-import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from workqueue.base.clock import Clock
+from workqueue.base.sleeper import Sleeper
 
 logger = logging.getLogger("workqueue.plugin")
 
 #: Seconds after which a line is said again.
 REPEAT = 300.0
-#: Seconds that a stop waits for the thread.
-JOIN_TIMEOUT = 1.0
 
 
 class Lack:
@@ -32,17 +30,17 @@ class Lack:
         """What was said last, in a few words; "" if nothing is lacking."""
         return self._said[0]
 
-    def say(self, problem: str, hint: str) -> None:
+    def say(self, problem: str, *, hint: Callable[[], str]) -> None:
         """Something is not there: said unless it was the last thing that was.
 
         :param problem: what, in a few words.
-        :param hint: that it is waited for, and what the user may look at.
+        :param hint: that it is waited for, and what the user may look at; asked if it is said.
         """
         if problem == self.problem:
             return
         names = sorted(self._waiting())
         too = f", and so {'are controllers' if len(names) > 1 else 'is controller'} {', '.join(names)}" if names else ""
-        self._said = problem, f"{problem}; {hint}{too}"
+        self._said = problem, f"{problem}; {hint()}{too}"
         logger.warning("%s", self._said[1])
 
     def over(self) -> None:
@@ -65,31 +63,19 @@ class Reminder:
         """
         self._lacks = tuple(lacks)
         self._clock = clock
-        self._stopping = threading.Condition()
-        #: Guarded by _stopping.
-        self._stopped = False
-        self._next = clock.now() + REPEAT
-        self._thread = threading.Thread(target=self._run, name="workqueue-reminder", daemon=True)
+        self._sleeper = Sleeper("workqueue-reminder", self._run, clock=clock)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._next = self._clock.now() + REPEAT
+        self._sleeper.start()
 
     def stop(self) -> None:
         """End the thread."""
-        with self._stopping:
-            self._stopped = True
-            self._stopping.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(JOIN_TIMEOUT)
+        self._sleeper.stop()
 
     def _run(self) -> None:
-        while True:
-            with self._stopping:
-                while not self._stopped and self._clock.now() < self._next:
-                    self._clock.wait(self._stopping, self._next)
-                if self._stopped:
-                    return
+        while self._sleeper.sleep(self._next):
             self._next = self._clock.now() + REPEAT
             for lack in self._lacks:
                 lack.repeat()

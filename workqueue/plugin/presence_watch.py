@@ -200,8 +200,7 @@ class PresenceWatch:
     def _wait_for(self, problem: str, *, hint: Callable[[], str]) -> None:
         """What is needed is not there yet: say so, then wait a while."""
         self._problem = problem
-        if self._lack.problem != problem:
-            self._lack.say(problem, hint())
+        self._lack.say(problem, hint=hint)
         self._pause(DISCOVERY_PERIOD)
 
     def _nearest(self) -> str:

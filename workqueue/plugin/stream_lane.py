@@ -8,6 +8,7 @@ after the informer has them.
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -232,12 +233,11 @@ class Streams:
             resource = lane.resource
             if resource is None or resource not in resources:
                 problem = f"{lane.spec} is not served by the cluster"
-                if lane.lack.problem != problem:
-                    lane.lack.say(problem, look_at(lane.spec.nearest(self._known)))
+                lane.lack.say(problem, hint=functools.partial(self._look_at, lane.spec))
                 lane.expect((), why=problem)
             elif resource.namespaced and not namespaces:
                 problem = f"{lane.spec}: no namespace fits {self._scope}"
-                lane.lack.say(problem, "waiting for one (are the patterns right?)")
+                lane.lack.say(problem, hint=lambda: "waiting for one (are the patterns right?)")
                 lane.expect((), why=problem)
             else:
                 lane.lack.over()
@@ -313,6 +313,9 @@ class Streams:
                 logger.exception("informer %s: the watch failed and begins anew with a list", resource.plural)
                 reflector.want_list("an error in the watch itself")
             await asyncio.wait([paused], timeout=backoff.pause())
+
+    def _look_at(self, spec: ResourceSpec) -> str:
+        return look_at(spec.nearest(self._known))
 
 
 def _for_kopf(heard: Heard) -> dict[str, Any] | None:
