@@ -5,6 +5,7 @@ import pytest
 
 from workqueue import Manager
 from workqueue.base.errors import ConfigurationError
+from workqueue.plugin.said import Said
 from workqueue.testing import FakeClock
 
 
@@ -64,14 +65,13 @@ def test_what_cannot_be_is_refused_in_one_line(options, said, registry):
 )
 def test_a_second_manager_of_another_mind_is_refused_and_changes_nothing(first, second, said, registry):
     runtime = Manager(registry=registry, **first)._runtime
-    [name] = runtime._said
-    before = getattr(runtime, name)
+    before = runtime.said
     with pytest.raises(ConfigurationError) as caught:
         Manager(registry=registry, **second)
     assert str(caught.value) == f"{said}say it in one of them, or the same in both"
     with pytest.raises(ConfigurationError, match="another Manager"):
         Manager(registry=registry, clock=FakeClock(), **second)
-    assert (getattr(runtime, name), list(runtime._said)) == (before, [name])
+    assert runtime.said is before
 
 
 def test_a_second_manager_may_say_nothing_the_same_or_what_the_first_did_not(registry):
@@ -79,6 +79,6 @@ def test_a_second_manager_may_say_nothing_the_same_or_what_the_first_did_not(reg
     Manager(registry=registry)
     Manager(registry=registry, grace=5.0, namespaces=["b", "a"])
     Manager(registry=registry, bind="0", api_server_timeout=0)
-    assert (runtime.grace, runtime.namespaces) == (5, ("a", "b"))
-    assert (runtime.bind, runtime.api_server_timeout) == ("0", 0)
+    assert runtime.said == Said(grace=5, namespaces=("a", "b"), bind="0", api_server_timeout=0)
+    assert runtime.grace == 5
     assert Manager(registry=kopf.OperatorRegistry(), grace=7)._runtime.grace == 7, "another operator"

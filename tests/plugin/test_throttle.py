@@ -151,7 +151,7 @@ def manager(**options):
 
 
 def test_by_default_nothing_is_held_back():
-    assert manager()._runtime.rate is None
+    assert manager()._runtime.said.rate is None
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_by_default_nothing_is_held_back():
     ids=["client-go's burst", "both"],
 )
 def test_the_manager_takes_a_rate(options, rate):
-    assert manager(**options)._runtime.rate == rate
+    assert manager(**options)._runtime.said.rate == rate
 
 
 @pytest.mark.parametrize("qps", [0, -1, float("inf"), float("nan"), "5", True], ids=repr)

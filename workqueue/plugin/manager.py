@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Unpack
+from typing import Unpack
 
 import kopf
 from kubernetes import client as kubernetes_client
@@ -18,6 +18,7 @@ from workqueue.informer.lane import LaneName
 from workqueue.plugin.controllers import ManagedController
 from workqueue.plugin.resources import ResourceSpec
 from workqueue.plugin.runtime import Runtime
+from workqueue.plugin.said import Said
 from workqueue.plugin.sources import ResourceInformer
 from workqueue.plugin.throttle import DEFAULT_BURST
 from workqueue.status import parse_address
@@ -64,24 +65,26 @@ class Manager:
         """
         if registry is not None and not isinstance(registry, kopf.OperatorRegistry):
             raise ConfigurationError(f"Manager(registry={registry!r}): expected a kopf.OperatorRegistry")
-        said: dict[str, Any] = {"bind": bind, "grace": grace, "api_server_timeout": api_server_timeout, "clock": clock}
         if bind is not None:
             parse_address(str(bind))
-            said["bind"] = str(bind)
         if grace is not None and not _is_time(grace):
             raise ConfigurationError(f"Manager(grace={grace!r}): expected seconds, 0 or more")
         if api_server_timeout is not None and not _is_time(api_server_timeout):
             raise ConfigurationError(f"Manager(api_server_timeout={api_server_timeout!r}): expected seconds, 0 or more")
-        if qps is not None or burst is not None:
-            said["rate"] = _rate(qps, burst)
-        if namespaces is not None:
-            said["namespaces"] = _names(namespaces)
         if clock is not None and not all(callable(getattr(clock, verb, None)) for verb in ("now", "wait")):
             raise ConfigurationError(
                 f"Manager(clock={clock!r}): expected a clock, such as workqueue.testing.FakeClock()"
             )
+        said = Said(
+            bind=str(bind) if bind is not None else None,
+            namespaces=_names(namespaces) if namespaces is not None else None,
+            grace=grace,
+            api_server_timeout=api_server_timeout,
+            rate=_rate(qps, burst) if qps is not None or burst is not None else None,
+            clock=clock,
+        )
         self._runtime = Runtime.of(registry if registry is not None else kopf.get_default_registry())
-        self._runtime.say({name: value for name, value in said.items() if value is not None})
+        self._runtime.say(said)
 
     def informer(
         self,

@@ -15,7 +15,7 @@ import functools
 import itertools
 import logging
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import kopf
@@ -40,6 +40,7 @@ from workqueue.plugin.login import Login
 from workqueue.plugin.noise import PREFIX, HandlerNoise, RunFieldsEverywhere, leave_finalizers_alone
 from workqueue.plugin.probes import serve
 from workqueue.plugin.resources import ResourceSpec
+from workqueue.plugin.said import Said
 from workqueue.plugin.scope import Scope
 from workqueue.plugin.sources import ResourceInformer
 from workqueue.plugin.stopping import how_it_went, left_to_do
@@ -51,6 +52,8 @@ from workqueue.status import StatusServer
 
 logger = logging.getLogger("workqueue.plugin")
 
+#: Seconds that a stop may take, if no manager says.
+GRACE = 20.0
 #: Seconds that events are given to be sent after a drain that has used up the grace.
 _EVENTS_AT_LEAST = 1.0
 
@@ -67,17 +70,10 @@ class Runtime:
         self.login = Login()
         self.metrics = PrometheusMetrics()
         self.metrics.loop_opened(self._loop_statistics)
-        #: Set by the managers: see :meth:`say`.
-        self.bind: str | None = None
-        self.namespaces: Collection[str] | None = None
-        self.grace: float = 20.0
-        self.api_server_timeout: float | None = None
-        #: Requests a second and the burst of them; None holds none back.
-        self.rate: tuple[float, int] | None = None
-        self.clock: Clock = RealClock()
         self.metrics.clients_opened(self.login.statistics)
-        #: What of these a manager has said.
-        self._said: dict[str, Any] = {}
+        #: What the managers have said so far.
+        self.said = Said()
+        self._real_clock = RealClock()
 
         self._informers: list[ResourceInformer] = []
         self._controllers: dict[str, ManagedController] = {}
@@ -117,21 +113,22 @@ class Runtime:
 
     # While the operator is put together.
 
-    def say(self, values: Mapping[str, Any]) -> None:
-        """A manager gives values that hold for the whole operator.
+    def say(self, said: Said) -> None:
+        """A manager says what holds for the whole operator.
 
-        :param values: by the names of this class; a manager that does not care says nothing.
         :raises ConfigurationError: if another manager has said otherwise; nothing is changed then.
         """
-        for name, value in values.items():
-            if name in self._said and _comparable(self._said[name]) != _comparable(value):
-                raise ConfigurationError(
-                    f"Manager({_shown(name, value)}), but another Manager of this operator has said "
-                    f"{_shown(name, self._said[name])}: say it in one of them, or the same in both"
-                )
-        for name, value in values.items():
-            self._said.setdefault(name, value)
-            setattr(self, name, self._said[name])
+        self.said = self.said.and_also(said)
+
+    @property
+    def clock(self) -> Clock:
+        """Where time comes from."""
+        return self.said.clock if self.said.clock is not None else self._real_clock
+
+    @property
+    def grace(self) -> float:
+        """Seconds that a stop may take."""
+        return self.said.grace if self.said.grace is not None else GRACE
 
     def informer(
         self,
@@ -280,7 +277,7 @@ class Runtime:
                 self._outbox.renew()
         self._used = True
         leave_finalizers_alone(settings, self._registry)
-        scope = Scope.of_run(settings, self.namespaces)
+        scope = Scope.of_run(settings, self.said.namespaces)
         endurance = Endurance(self.clock)
         lanes = choose_lanes({informer.name: informer.wanted_lane for informer in self._informers})
         streams = [informer.stream_lane for informer in self._informers if lanes[informer.name] == "stream"]
@@ -299,21 +296,21 @@ class Runtime:
         self.login.begin(
             functools.partial(self.login.log_in, settings=settings, logger=logger),
             workers=lambda: sum(managed.controller.workers for managed in list(self._controllers.values())),
-            throttle=Throttle(*self.rate, clock=self.clock) if self.rate is not None else None,
+            throttle=Throttle(*self.said.rate, clock=self.clock) if self.said.rate is not None else None,
             clock=self.clock,
         )
         self._entrance = Entrance(
             self.login,
             scope=scope,
             specs=lambda: [informer.spec for informer in self._informers],
-            patience=patience(self.api_server_timeout),
+            patience=patience(self.said.api_server_timeout),
             endurance=endurance,
             clock=self.clock,
         )
         self._stopped_at = None
         on_stop(self._loop, self._on_stop)
         self._server = serve(
-            self.bind,
+            self.said.bind,
             loop=self._loop,
             informers=self._informers,
             controllers=self._controllers,
@@ -484,18 +481,3 @@ class Runtime:
     def _stop_kopf(self) -> None:
         if self._loop is not None and not stop_operator(self._loop):
             logger.error("%s; Kopf could not be told to stop", self._reason)
-
-
-def _comparable(value: object) -> object:
-    """Namespaces are the same in any order."""
-    return set(value) if isinstance(value, tuple) and all(isinstance(each, str) for each in value) else value
-
-
-def _shown(name: str, value: Any) -> str:
-    """A value as its manager was given it."""
-    match name:
-        case "rate":
-            return f"qps={value[0]!r}, burst={value[1]!r}"
-        case "namespaces":
-            return f"namespaces={list(value)!r}"
-    return f"{name}={value!r}"
