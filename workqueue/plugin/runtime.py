@@ -43,6 +43,7 @@ from workqueue.plugin.resources import ResourceSpec
 from workqueue.plugin.said import Said
 from workqueue.plugin.scope import Scope
 from workqueue.plugin.sources import ResourceInformer
+from workqueue.plugin.starting import start_when_synced
 from workqueue.plugin.stopping import how_it_went, left_to_do
 from workqueue.plugin.stream_lane import Streams
 from workqueue.plugin.threads import in_thread
@@ -421,49 +422,14 @@ class Runtime:
     # In threads.
 
     def _start_when_synced(self, managed: ManagedController) -> None:
-        controller = managed.controller
-        for source in managed.wait_for:
-            if not source.informer.wait_for_sync(source.cache_sync_timeout):
-                if not self._stopping.is_set():
-                    self.fatal(
-                        f"the cache of {source.name} did not sync within {source.cache_sync_timeout:g} s "
-                        f"({source.lane.problem}): controller {managed.name} was not started; if that is "
-                        "only slow, give it a longer cache_sync_timeout; while Kopf is paused by peering nothing comes"
-                    )
-                return
-        if not all(source.informer.progress.wait_until_told() for source in managed.wait_for):
-            return
-        if self._stopping.is_set():
-            return
-        managed.catch_up()
-        controller.initial_keys_queued()
-        logger.info(
-            "controller %s: caches synced, %d keys queued, starting %d workers",
-            managed.name, len(controller.queue), controller.workers,
-        )  # fmt: skip
-        self._tell_of_idleness(managed)
-        try:
-            controller.start()
-        except RuntimeError as error:
-            if self._stopping.is_set():
-                return  # meanwhile: nothing is there any more that it could run on
-            self.fatal(f"controller {managed.name} could not start its {controller.workers} workers: {error}")
+        start_when_synced(managed, is_stopping=self._stopping.is_set, has_feeders=self._has_feeders, fatal=self.fatal)
 
-    def _tell_of_idleness(self, managed: ManagedController) -> None:
-        """Whoever forgot the handlers sees an operator that is well and does nothing."""
+    def _has_feeders(self, managed: ManagedController) -> bool:
         # What adds keys later can be no handler of ours that does not exist yet; it may be one of Kopf's.
         sources = managed.wait_for or tuple(self._informers)
-        if (
-            not any(source.handlers_lane.has_handlers for source in sources)
-            and not managed.queue.statistics().adds
-            and not has_handlers_of_others(self._registry, ours=(PREFIX,))
-        ):
-            name = str(sources[0].spec).partition(".")[0] if sources else "informer"
-            logger.warning(
-                "controller %s: nothing adds keys to it: put @%s.on_add, @%s.on_update and @%s.on_delete above "
-                "functions that call controller.add(key)",
-                managed.name, name, name, name,
-            )  # fmt: skip
+        return any(source.handlers_lane.has_handlers for source in sources) or has_handlers_of_others(
+            self._registry, ours=(PREFIX,)
+        )
 
     def fatal(self, reason: str) -> None:
         """End the operator with one line and a status that is not 0; from any thread. The first reason stands."""
