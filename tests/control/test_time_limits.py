@@ -23,6 +23,21 @@ def hang(runs, gate):
 
 
 @pytest.fixture
+def gated(runs):
+    """``gated("ab")``: the first runs of two keys wait, each at a gate of its own, by which it is found."""
+    gates = {}
+
+    def waiting(names):
+        gates.update({ObjectKey("default", name): Gate() for name in names})
+        return gates
+
+    runs.answer = lambda request: gates[request.key](request) if request.key in gates and not request.retry else None
+    yield waiting
+    for gate in gates.values():
+        gate.set()
+
+
+@pytest.fixture
 def loop(clock):
     """A loop in a thread of its own; to be asked for before `make`, so that it outlives the controllers."""
     made = asyncio.new_event_loop()
@@ -141,9 +156,8 @@ def places(controller):
     return statistics.replaced, statistics.lost, statistics.workers
 
 
-def test_a_place_that_was_lost_is_given_to_another_once_one_that_was_replaced_ends(make, runs, clock):
-    gates = {ObjectKey("default", name): Gate() for name in "ab"}
-    runs.answer = lambda request: gates[request.key](request) if request.key in gates and not request.retry else None
+def test_a_place_that_was_lost_is_given_to_another_once_one_that_was_replaced_ends(make, runs, gated, clock):
+    gates = gated("ab")
     controller = make(runs, workers=2, timeout=10.0, max_replacements=1)
     controller.start()
     first, second = gates
@@ -173,9 +187,8 @@ def test_a_place_that_was_lost_is_given_to_another_when_more_may_be_replaced(mak
     until(lambda: len(alive()) == 3, "two workers, and the watch")
 
 
-def test_a_stuck_worker_whose_place_nobody_wants_takes_none_from_others(make, runs, clock):
-    gates = {ObjectKey("default", name): Gate() for name in "abc"}
-    runs.answer = lambda request: gates[request.key](request) if request.key in gates and not request.retry else None
+def test_a_stuck_worker_whose_place_nobody_wants_takes_none_from_others(make, runs, gated, clock):
+    gates = gated("abc")
     controller = make(runs, workers=2, timeout=10.0, max_replacements=1)
     controller.start()
     first, second, third = gates
@@ -197,9 +210,8 @@ def test_a_stuck_worker_whose_place_nobody_wants_takes_none_from_others(make, ru
     until(lambda: len(alive()) == 2, "one worker, and the watch")
 
 
-def test_a_worker_that_is_to_go_and_gets_stuck_is_not_replaced(make, runs, clock, caplog):
-    gates = {ObjectKey("default", name): Gate() for name in "abc"}
-    runs.answer = lambda request: gates[request.key](request) if request.key in gates and not request.retry else None
+def test_a_worker_that_is_to_go_and_gets_stuck_is_not_replaced(make, runs, gated, clock, caplog):
+    gates = gated("abc")
     controller = make(runs, workers=2, timeout=10.0, max_replacements=1)
     controller.start()
     first, second, third = gates
@@ -225,9 +237,8 @@ def test_a_worker_that_is_to_go_and_gets_stuck_is_not_replaced(make, runs, clock
     until(lambda: len(alive()) == 2, "one worker, and the watch")
 
 
-def test_of_those_that_were_to_go_a_stuck_one_is_not_called_back(make, runs, clock):
-    gates = {ObjectKey("default", name): Gate() for name in "ab"}
-    runs.answer = lambda request: gates[request.key](request) if request.key in gates and not request.retry else None
+def test_of_those_that_were_to_go_a_stuck_one_is_not_called_back(make, runs, gated, clock):
+    gates = gated("ab")
     controller = make(runs, workers=3, timeout=10.0, max_replacements=0)
     controller.start()
     hang_one_by_one(controller, clock, runs, [ObjectKey("default", "a")])
